@@ -1,0 +1,177 @@
+"""What the app said, frozen at the call: a dict of fields becomes one piece of JSON text, bounded and masked.
+
+The text is ASCII (RFC 8259, no NaN), taken then and there: what the app changes afterwards does not change it.
+Two ways lead to it. Exact builtin values go straight through the C encoder; whatever it refuses, and every
+value of another type, takes the slow way, which is total: `plain` makes data of anything, `redact` masks it.
+
+Nothing here raises because of a value. `KeyboardInterrupt` and `SystemExit` out of a value's own code pass.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .plain import plain
+from .record import USAGE_NAMES, Limits
+from .redact import Redactor
+
+__all__ = ["Blind", "Capture", "encode", "no_usage"]
+
+MOST_SHAPES = 4096  # rows of field names kept as checked
+_SCALARS = frozenset((str, int, float, bool, type(None)))
+all_scalars = _SCALARS.issuperset
+_USAGE = frozenset(USAGE_NAMES)
+_ONE_LINE = 2000  # characters of an error or a name in the fixed part of a line, which is read without parsing
+
+
+def _encoder() -> Callable[[Any, int], Iterable[str]]:
+    """One held C encoder; `JSONEncoder.encode` would build it anew at each call (1 of 4 µs for a small step)."""
+    slow = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
+    try:
+        from json.encoder import c_make_encoder, encode_basestring_ascii
+
+        make: Any = c_make_encoder
+        held = make(None, slow.default, encode_basestring_ascii, None, ":", ",", False, False, False)
+        if "".join(held({"a": ["é", 1, 2.5, None, True]}, 0)) == '{"a":["\\u00e9",1,2.5,null,true]}':
+            return held  # type: ignore[no-any-return]
+    except (ImportError, TypeError, ValueError):  # PyPy has none; a later Python may want other arguments
+        pass
+    return lambda value, _: (slow.encode(value),)
+
+
+_pieces = _encoder()
+_join = "".join
+
+
+def encode(value: Any) -> str:
+    """Plain data as ASCII JSON text without spaces; `ValueError` for what JSON does not have."""
+    return _join(_pieces(value, 0))
+
+
+class Capture:
+    """Freezes fields for one tracer.
+
+    Args:
+        redactor: masks secrets; None leaves every value as it is.
+        limits: how much of a value is kept.
+    """
+
+    def __init__(self, redactor: Redactor | None, limits: Limits) -> None:
+        self._redactor = redactor
+        self._limits = limits
+        self._most = limits.text
+        self._verdicts: dict[str, bool] = redactor.verdicts if redactor else {}
+        self._harmless: set[tuple[str, ...]] = set()  # rows of names that were checked: no secret, each a str
+        self._suspects = redactor.suspects if redactor else _never
+        # Without the GIL a list may change between the check and the encoder: there, only copies are encoded.
+        self._fast = getattr(sys, "_is_gil_enabled", lambda: True)()
+
+    def fields(self, fields: dict[str, Any]) -> tuple[str, int]:
+        """*fields* as the ASCII text of a JSON object, and how many values were masked in it."""
+        if self._fast:
+            try:
+                names = tuple(fields)
+                if (names in self._harmless and all_scalars(map(type, fields.values()))) or self._simple(fields, 0):
+                    text = _join(_pieces(fields, 0))
+                    if len(text) <= self._most and not self._suspects(text.encode()):
+                        if names not in self._harmless and len(self._harmless) < MOST_SHAPES:
+                            self._harmless.add(names)
+                        return text, 0
+            except Exception:  # NaN, huge ints, a dict changed by another thread: the slow way copes
+                pass
+        return self._slowly(fields)
+
+    def _simple(self, fields: dict[str, Any], depth: int) -> bool:
+        """Is this a tree of exact builtins, without a secret name, that the C encoder may be given?"""
+        verdicts = self._verdicts
+        for key, value in fields.items():
+            if verdicts.get(key) is not False and self._secret(key):
+                return False
+            kind = type(value)
+            if kind not in _SCALARS and not self._simple_container(kind, value, depth + 1):
+                return False
+        return len(fields) <= self._limits.items
+
+    def _simple_container(self, kind: type, value: Any, depth: int) -> bool:
+        if depth > self._limits.depth:
+            return False
+        if kind is dict:
+            return self._simple(value, depth)
+        if kind is not list and kind is not tuple:
+            return False
+        for item in value:
+            kind = type(item)
+            if kind not in _SCALARS and not self._simple_container(kind, item, depth + 1):
+                return False
+        return len(value) <= self._limits.items
+
+    def _secret(self, key: Any) -> bool:
+        """True where *key* is no plain str or names a secret; either sends its dict the slow way."""
+        if type(key) is not str:
+            return True
+        return self._redactor is not None and self._redactor.secret_key(key)
+
+    def _slowly(self, fields: dict[str, Any]) -> tuple[str, int]:
+        masked = 0
+        try:
+            data = plain(fields, self._limits)
+            if self._redactor is not None:
+                data, masked = self._redactor.data(data)
+            return encode(data), masked
+        except Exception as err:  # memory ran out in the middle: the step stays, its values are told lost
+            return f'{{"$lost":{encode(type(err).__name__)}}}', masked
+
+    def text(self, value: Any, most: int) -> tuple[str, int]:
+        """*value* as text of at most *most* characters, masked; a cut shows as " … " in the middle."""
+        try:
+            text = value if type(value) is str else plain(value, self._limits)
+            if type(text) is not str:
+                text = encode(text)
+            # Masked first: a secret cut in two is no longer known for one.
+            text, masked = self._redactor.text(text) if self._redactor else (text, 0)
+            if len(text) > most:
+                text = f"{text[: most // 2]} … {text[-most // 2 :]}"
+            return text, masked
+        except Exception as err:
+            return f"<lost: {type(err).__name__}>", 0
+
+    def line(self, value: Any) -> tuple[str, int]:
+        """*value* as one line of at most 2,000 characters, masked: a name, an outcome, an error."""
+        text, masked = self.text(value, _ONE_LINE)
+        return (text if text.isprintable() else " ".join(text.split())), masked
+
+    def usage(self, fields: dict[str, Any], usage: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Add model, tokens and cost among *fields* to *usage*: numbers are summed, the last model stands."""
+        for name in filter(_USAGE.__contains__, fields):
+            word, value = USAGE_NAMES[name], fields[name]
+            if word == "model":
+                value = self.line(value)[0]
+            elif type(value) not in (int, float) or value != value or value in (float("inf"), float("-inf")):
+                continue  # unknown stays unknown
+            elif usage and word in usage:
+                value += usage[word]
+            usage = {**usage, word: value} if usage else {word: value}
+        return usage
+
+
+class Blind(Capture):
+    """Sees nothing: for a tracer that is switched off."""
+
+    def fields(self, fields: dict[str, Any]) -> tuple[str, int]:
+        """An empty object, whatever *fields* are."""
+        return "{}", 0
+
+    def text(self, value: Any, most: int) -> tuple[str, int]:
+        """No text, whatever *value* is."""
+        return "", 0
+
+
+no_usage = _USAGE.isdisjoint
+"""Does no field say model, tokens or cost?"""
+
+
+def _never(raw: bytes) -> bool:
+    return False

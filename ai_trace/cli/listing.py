@@ -1,0 +1,151 @@
+"""`ai-trace list`: the sessions of a folder, newest first.
+
+Only the sessions that are shown are read, and those as streams: the counts of a folder of large journals cost
+time, never memory. A folder that does not exist holds no session, and that is no failure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from .. import safe
+from ..record import number
+from ..render import words
+from . import choose, options, streams, table, times
+from .output import BOLD, CYAN, DIM, GREEN, RED, YELLOW, Output
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from ..folder import Entry
+
+__all__ = ["HELP", "EXAMPLES", "arguments", "run", "state_sign"]
+
+HELP = "List the sessions of a folder, newest first."
+EXAMPLES = """
+examples:
+  ai-trace list                             the newest sessions
+  ai-trace list --state died --since 1d     what died since yesterday
+  ai-trace list -q -n 1                     the name of the newest
+  ai-trace list --json -n 5                 for a program
+
+times (--since, --until): 10m, 2h, 3d (ago), 2026-03-01, 2026-03-01T17:30:00Z
+keys of --json and --jsonl: session, agent, session_id, state, started_at
+  (seconds since 1970), duration_ms, steps, unfinished, errors, damage,
+  size (bytes), path; null is unknown"""
+
+_DEFAULT_ROWS: Final = 20  # of the table, so that the newest is still on the screen
+_AGENT_COLUMNS: Final = (8, 32)  # at least, at most
+_STATES: Final = {"running": ("●", "*", GREEN), "ended": ("○", "o", ""), "died": ("✘", "x", RED)}
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """The options of `list`."""
+    add = parser.add_argument
+    add("-n", type=options.count, metavar="N",
+        help=f"at most N sessions, 0 for all (default: {_DEFAULT_ROWS} in the table, else all)")  # fmt: skip
+    add("--since", type=options.moment, metavar="TIME", help="started at TIME or later")
+    add("--until", type=options.moment, metavar="TIME", help="started at TIME or before")
+    add("--agent", metavar="NAME", help="of the agent NAME alone")
+    add("--state", action="append", choices=("running", "ended", "died", "unknown"),
+        help="in this state alone; may be given again")  # fmt: skip
+    add("--utc", action="store_true", help="dates in UTC instead of '3 m ago'")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON document, a list of objects")
+    form.add_argument("--jsonl", action="store_true", help="a line of JSON for each session")
+    form.add_argument("-q", "--quiet", action="store_true", help="names alone, one a line")
+
+
+def run(args: Namespace, out: Output) -> int:
+    """List and return 0, also where there is nothing to list."""
+    fit = [entry for entry in choose.entries(args.dir) if _wanted(entry, args)]
+    for_people = not (args.json or args.jsonl or args.quiet)
+    limit = args.n if args.n is not None else _DEFAULT_ROWS if for_people else 0
+    shown = fit[:limit] if limit else fit
+    if args.quiet:
+        for entry in shown:
+            out.line(safe.terminal(entry.name))
+    elif args.json:
+        out.one_json([_facts(entry) for entry in shown])
+    elif args.jsonl:
+        for entry in shown:
+            out.json_line(_facts(entry))
+    elif shown:
+        _table(shown, args.utc, out)
+        if len(shown) < len(fit):
+            out.message(f"{len(shown)} of {len(fit)} sessions; -n 0 shows all")
+    else:
+        out.message("no session fits" if choose.entries(args.dir) else choose.missing(args.dir))
+    return 0
+
+
+def _wanted(entry: Entry, args: Namespace) -> bool:
+    started = entry.started_at
+    return (
+        (args.since is None or (started is not None and started >= args.since))
+        and (args.until is None or (started is not None and started <= args.until))
+        and (args.agent is None or entry.agent == args.agent)
+        and (args.state is None or entry.state in args.state)
+    )
+
+
+def _facts(entry: Entry) -> dict[str, Any]:
+    stream = streams.Stream(entry)
+    counted = streams.tally(stream)
+    started = _earliest(entry, counted)
+    return {
+        "session": entry.name,
+        "agent": entry.agent,
+        "session_id": entry.id,
+        "state": stream.state,
+        "started_at": started,
+        "duration_ms": _duration_ms(started, stream.state, counted),
+        "steps": counted.steps,
+        "unfinished": counted.unfinished,
+        "errors": counted.errors,
+        "damage": counted.damage,
+        "size": entry.size,
+        "path": entry.path,
+    }
+
+
+def _earliest(entry: Entry, counted: streams.Tally) -> float | None:
+    """The session's start as its header or its first step has it; the name of the file knows whole seconds only."""
+    known = [number(entry.head.get("started_at")), counted.started_at]
+    return min((start for start in known if start is not None), default=entry.started_at)
+
+
+def _duration_ms(started: float | None, state: str, counted: streams.Tally) -> float | None:
+    """From the session's start to the end of its last step; to now while it runs."""
+    end = times.now() if state == "running" else counted.ended_at
+    return None if started is None or end is None else round(max(0.0, end - started) * 1000, 3)
+
+
+def _table(shown: list[Entry], utc: bool, out: Output) -> None:
+    now = times.now()
+    head = ("SESSION", "AGENT", "STARTED", "DURATION", "STEPS", "ERRORS", "STATE", "SIZE")
+    rows = [_row(_facts(entry), now, utc, out) for entry in shown]
+    table.write(out, head, rows, right=(3, 4, 5, 7))
+
+
+def _row(facts: dict[str, Any], now: float, utc: bool, out: Output) -> tuple[str, ...]:
+    started = facts["started_at"]
+    steps, errors = facts["steps"], facts["errors"]
+    room = max(_AGENT_COLUMNS[0], min(_AGENT_COLUMNS[1], out.width - 72))
+    agent = safe.shorten(safe.one_line(facts["agent"]), room, out.ellipsis)
+    return (
+        out.paint(safe.terminal(facts["session_id"]), CYAN),
+        out.paint(agent, BOLD),
+        words.moment(started, ms=False) if utc else times.ago(started, now),
+        words.duration(facts["duration_ms"]),
+        f"{steps}+{facts['unfinished']}" if facts["unfinished"] else str(steps),
+        out.paint(str(errors), RED) if errors else "0",
+        state_sign(facts["state"], out) + (out.paint(" damaged", YELLOW) if facts["damage"] else ""),
+        words.size(facts["size"]),
+    )
+
+
+def state_sign(state: str, out: Output) -> str:
+    """A session's state as a sign, its word and its colour."""
+    sign, ascii_sign, color = _STATES.get(state, ("?", "?", YELLOW))
+    return out.paint(f"{ascii_sign if out.ascii else sign} {state}", *([color] if color else []))

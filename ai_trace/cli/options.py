@@ -1,0 +1,78 @@
+"""How a command line is taken apart: argparse, with our manners, and the types of its values.
+
+Guarantees: what the user typed is made safe before it comes back in a message; options are never guessed
+from their beginnings, so that a new option cannot change what an old script means; a wrong value is a
+sentence that shows a right one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from . import times
+
+if TYPE_CHECKING:
+    from .output import Output
+
+__all__ = ["Parser", "count", "moment", "pattern", "natural"]
+
+
+class Parser(argparse.ArgumentParser):
+    """An `ArgumentParser` whose words go out through *out*."""
+
+    def __init__(self, out: Output, prog: str, description: str, epilog: str) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog.strip("\n"),
+            allow_abbrev=False,
+            # Told the width, argparse need not import shutil, which costs more than all else of a start.
+            formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
+                prog, width=min(out.width, 110) - 2
+            ),
+        )
+        self._out = out
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Where argparse prints its help and its version: on standard output, with our care for pipes."""
+        if message:
+            self._out.write(message)
+
+    def error(self, message: str) -> NoReturn:
+        self._out.error_text(self.format_usage())
+        self._out.message(f"{message} (see '{self.prog} --help')")
+        raise SystemExit(2)
+
+
+def natural(text: str) -> int:
+    """A whole number from 1 up."""
+    number = count(text)
+    if number == 0:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def count(text: str) -> int:
+    """A whole number from 0 up."""
+    if not re.fullmatch(r"[0-9]{1,12}", text):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number, such as 10")
+    return int(text)
+
+
+def moment(text: str) -> float:
+    """A point in time: `10m`, `2h`, `3d` ago, or a date. Seconds since 1970."""
+    try:
+        return times.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def pattern(text: str) -> Any:
+    """A regular expression as `re` knows it; case is left to the command."""
+    try:
+        re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a regular expression: {error}") from None
+    return text

@@ -1,0 +1,97 @@
+"""`ai-trace save`: the snapshots of a session whose own process could not write them.
+
+The JSON snapshot and the Markdown postmortem, beside the journal, each whole or absent; those are ours to
+replace. A file that `-o` names is the user's: it is not overwritten without `--force`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from .. import folder, safe, snapshot
+from . import choose
+from .output import Output, Stop
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from ..session import Session
+
+__all__ = ["HELP", "EXAMPLES", "arguments", "run"]
+
+HELP = "Write the JSON snapshot and the Markdown postmortem of a session, and print their paths."
+EXAMPLES = """
+examples:
+  ai-trace save latest                 both, beside the journal
+  ai-trace save 20260301 --md -o report.md
+  ai-trace save latest --json -o - | jq .totals"""
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """The options of `save`."""
+    add = parser.add_argument
+    add("session", metavar="SESSION", help=choose.HELP.replace(" (the default)", ""))
+    add("--md", action="store_true", help="the postmortem in Markdown")
+    add("--json", action="store_true", help="the snapshot in JSON (default: both)")
+    add("-o", "--output", metavar="FILE", help="write one of them to FILE, '-' for standard output")
+    add("--force", action="store_true", help="let -o overwrite FILE")
+
+
+def run(args: Namespace, out: Output) -> int:
+    """Write and return 0; 1 where there is no such session, or the file cannot be written."""
+    forms = [form for form in ("json", "md") if getattr(args, form)]
+    if args.output is not None:
+        forms = [_one_form(forms, args.output)]
+    elif args.session == "-":
+        raise Stop("a session from standard input has no folder of its own; name a file with -o FILE", 2)
+    with choose.picked(args.session, args.dir) as source:
+        session = folder.load(source)
+        if session.state == "running":
+            out.message(
+                f"{safe.one_line(session.agent)} {session.id} is still running; this is how far it is now"
+            )
+        if args.output == "-":
+            for piece in snapshot.FORMS[forms[0]](session):
+                out.write(piece)
+        elif args.output is not None:
+            _refuse(args.output, args.force)
+            _write(session, args.output, forms[0], out)
+        else:
+            _beside(session, forms, out)
+    return 0
+
+
+def _one_form(forms: list[str], path: str) -> str:
+    """The form of a single file: the one asked for, else as its suffix says."""
+    suffix = os.path.splitext(path)[1].removeprefix(".").lower()
+    if not forms and suffix in snapshot.FORMS:
+        return suffix
+    if len(forms) != 1:
+        raise Stop("-o takes one form: say --md or --json", 2)
+    return forms[0]
+
+
+def _refuse(path: str, force: bool) -> None:
+    if os.path.isdir(path):
+        raise Stop(f"{path} is a folder; name a file in it")
+    if os.path.lexists(path) and not force:
+        raise Stop(f"{path} is there already; --force overwrites it")
+    parent = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(parent):
+        raise Stop(f"there is no folder {parent}")
+
+
+def _beside(session: Session, forms: list[str], out: Output) -> None:
+    stem = os.path.splitext(session.paths[0])[0]
+    for form in forms or ("json", "md"):
+        path = f"{stem}.{form}"
+        if path not in session.paths:
+            _write(session, path, form, out)
+        elif forms:
+            raise Stop(f"{path} is the session's only record; name another file with -o FILE")
+
+
+def _write(session: Session, path: str, form: str, out: Output) -> None:
+    made = snapshot.write(session, path, form)
+    out.line(safe.terminal(path if made == os.path.abspath(path) else made))

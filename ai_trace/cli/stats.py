@@ -1,0 +1,157 @@
+"""`ai-trace stats`: what the steps of one, some or all sessions cost, in time, errors, tokens and money.
+
+Journals are streamed; what is counted, and how, is in `counts.py`. Here it is put before a person: unknown is
+"-", and what was damaged, dropped or masked stands above the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final
+
+from .. import safe
+from ..render import words
+from ..totals import USAGE_SUMS
+from . import choose, counts, options, streams, table
+from .output import BOLD, DIM, GREEN, RED, YELLOW, Output, Stop
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+__all__ = ["HELP", "EXAMPLES", "arguments", "run"]
+
+HELP = "Count steps: outcomes, error rates, durations, tokens and cost."
+EXAMPLES = """
+examples:
+  ai-trace stats                        all sessions of the folder, by step name
+  ai-trace stats latest                 the newest session alone
+  ai-trace stats --by model --since 1d  what each model cost since yesterday
+  ai-trace stats --json | jq '.groups[] | select(.error_rate > 0.1)'
+
+percentiles are by nearest rank; tokens and cost are those that steps logged,
+'-' (null) where none did
+keys of --json: sessions, states, steps, unfinished, outcomes, damage, dropped,
+  redacted, durations_unknown, usage, by, groups[]: key, count, errors,
+  error_rate, total_ms, p50_ms, p95_ms, p99_ms, max_ms, usage
+keys of usage: input_tokens, output_tokens, cached_tokens, reasoning_tokens,
+  cost_usd, said (how many steps logged each)"""
+
+_DEFAULT_ROWS: Final = 40
+_KEY_COLUMNS: Final = (16, 44)  # at least, at most
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """The options of `stats`."""
+    add = parser.add_argument
+    add(
+        "sessions",
+        nargs="*",
+        metavar="SESSION",
+        help=f"{choose.HELP}; without one: every session of the folder",
+    )
+    add("--by", choices=("name", "agent", "session", "model"), default="name",
+        help="what a row stands for (default: name, the step's name)")  # fmt: skip
+    add("--since", type=options.moment, metavar="TIME", help="only steps that began at TIME or later")
+    add("-n", type=options.count, default=_DEFAULT_ROWS, metavar="N",
+        help=f"rows of the table, 0 for all (default: {_DEFAULT_ROWS})")  # fmt: skip
+    add("--json", action="store_true", help="one JSON document")
+
+
+def run(args: Namespace, out: Output) -> int:
+    """Count and return 0; 1 where there is nothing to count."""
+    with ExitStack() as stack:
+        chosen: list[Any] = [stack.enter_context(choose.picked(word, args.dir)) for word in args.sessions]
+        chosen = chosen or [*choose.entries(args.dir)]
+        if not chosen:
+            raise Stop(choose.missing(args.dir))
+        counted = counts.Counts(args.by, args.since)
+        for source in chosen:
+            counted.add(streams.Stream(source))
+    found = counted.to_dict()
+    if args.json:
+        out.one_json(found)
+    else:
+        _show(found, args.n, out)
+    return 0
+
+
+def _show(found: dict[str, Any], limit: int, out: Output) -> None:
+    for name, text in _summary(found, out):
+        out.line(f"{out.paint(f'{name:<10}', DIM)} {text}")
+    rows = found["groups"]
+    if not rows:
+        return
+    out.line()
+    with_usage = [key for key in USAGE_SUMS if any(row["usage"][key] is not None for row in rows)]
+    titles = [key.removesuffix("_tokens").removesuffix("_usd").upper() for key in with_usage]
+    head = [found["by"].upper(), "COUNT", "ERRORS", "TOTAL", "P50", "P95", "P99", "MAX", *titles]
+    shown = rows[:limit] if limit else rows
+    table.write(out, head, [_row(row, with_usage, out) for row in shown], right=range(1, len(head)))
+    if len(shown) < len(rows):
+        out.message(f"{len(shown)} of {len(rows)} rows; -n 0 shows all")
+
+
+def _summary(found: dict[str, Any], out: Output) -> Iterable[tuple[str, str]]:
+    states = ", ".join(
+        f"{count:,} {safe.terminal(state)}" for state, count in sorted(found["states"].items())
+    )
+    yield "sessions", f"{found['sessions']:,} ({states})"
+    unfinished = f", and {found['unfinished']:,} unfinished" if found["unfinished"] else ""
+    yield "steps", f"{out.paint(format(found['steps'], ','), BOLD)}{unfinished}"
+    colors = {"ok": GREEN, "error": RED, "cancelled": YELLOW}
+    words = [
+        out.paint(f"{count:,} {safe.one_line(word, 24)}", *filter(None, [colors.get(word)]))
+        + _share(count, found)
+        for word, count in list(found["outcomes"].items())[:8]
+    ]
+    if words:
+        yield "outcomes", ", ".join(words)
+    if found["usage"]["said"]:
+        yield "usage", _usage(found["usage"], found["steps"])
+    for name, text in (
+        ("damage", "places in the files that are no step"),
+        ("dropped", "steps or logs that could not be written"),
+        ("redacted", "values masked"),
+        ("durations_unknown", "steps without a duration, not in the times below"),
+    ):
+        if found[name]:
+            line = f"{found[name]:,} {text}"
+            yield name.partition("_")[0], line if name == "redacted" else out.paint(line, YELLOW)
+
+
+def _usage(usage: dict[str, Any], steps: int) -> str:
+    said = usage["said"]
+    shown = [key for key in USAGE_SUMS if key in said or key in ("input_tokens", "output_tokens", "cost_usd")]
+    sums = ", ".join(
+        f"{key.removesuffix('_usd').replace('_', ' ')} {_amount(key, usage[key])}" for key in shown
+    )
+    return f"{sums} (logged by {max(said.values()):,} of {steps:,} steps)"
+
+
+def _share(count: int, found: dict[str, Any]) -> str:
+    return f" ({count / found['steps']:.1%})" if found["steps"] else ""
+
+
+def _row(row: dict[str, Any], with_usage: list[str], out: Output) -> list[str]:
+    room = max(_KEY_COLUMNS[0], min(_KEY_COLUMNS[1], out.width - 64 - 10 * len(with_usage)))
+    key = "-" if row["key"] is None else safe.shorten(safe.one_line(row["key"]), room, out.ellipsis)
+    errors = out.paint(f"{row['errors']:,} ({row['error_rate']:.1%})", RED) if row["errors"] else "0"
+    spans = [_span(row[name]) for name in ("total_ms", "p50_ms", "p95_ms", "p99_ms", "max_ms")]
+    return [
+        key,
+        f"{row['count']:,}",
+        errors,
+        *spans,
+        *(_amount(name, row["usage"][name]) for name in with_usage),
+    ]
+
+
+def _span(milliseconds: float | None) -> str:
+    return "-" if milliseconds is None else words.duration(milliseconds)
+
+
+def _amount(key: str, amount: float | None) -> str:
+    if amount is None:
+        return "-"
+    return f"${amount:,.4f}" if key == "cost_usd" else f"{amount:,.0f}"

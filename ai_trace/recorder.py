@@ -1,0 +1,429 @@
+"""The recorder: one lock around a journal and its black box. It is the sink that steps write to.
+
+Guarantees:
+- No call raises because of tracing; what could not be kept is counted by reason, said once on stderr, and told
+  in the next line that can be written.
+- A call from inside another (a signal handler, a `__del__` run by the collector) is put off until that is done.
+- A forked child never writes to its parent's files: it begins a segment of its own, `<stem>.<n>.jsonl`.
+
+Lock discipline: `_lock` must be held wherever `_journal`, `_box` or the counts change; `_busy` says that the
+holder is inside already.
+"""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import json
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from . import alive, clock, disk, journal, live, safe
+from .blackbox import BlackBox, sibling
+from .line import Parts, encode_step, quote, seconds
+from .record import FORMAT, VERSION
+from .sinks import Tally
+
+__all__ = ["Recorder", "complain"]
+
+CHECK_EVERY_NS = 100_000_000  # a look at the journal's path costs 1 µs: ten times a second is seldom enough
+MOST_NAMES = 10_000  # sessions of one agent that may begin in one second
+
+MOST_FAILURES = 3  # input/output errors on one file before another is tried
+LONGEST_WAIT = 2.0  # seconds that the end of the process may wait for a thread inside a write
+
+_all: weakref.WeakSet[Recorder] = weakref.WeakSet()
+_watching = False
+
+
+class Recorder:
+    """Writes the steps of one session into folder *folder*; no file is made before the first step begins.
+
+    Args:
+        folder: absolute path of the trace folder.
+        agent: the agent's true name.
+        stamp: the session's label, `YYYYMMDD_HHMMSS`; a taken one gets "-2", "-3", …
+        trace_id: 32 hex digits.
+        sync: "never", "step" or "always".
+        parent: the remote parent's span id, or None.
+
+    Attributes:
+        session_id: settled when the first step begins.
+        path: the journal of this process, settled in the same way.
+        dropped: how many records could not be kept, by reason.
+        tally: counts of the finished steps.
+    """
+
+    def __init__(
+        self, folder: str, agent: str, stamp: str, trace_id: str, sync: str, parent: str | None
+    ) -> None:
+        self.session_id = stamp
+        self.dropped: dict[str, int] = {}
+        self.tally = Tally()
+        self._folder = folder
+        self._agent = agent
+        self._stamp = stamp
+        self._trace_id = trace_id
+        self._meta_text = "{}"
+        self._sync = sync
+        self._parent = parent
+        self._began_ns = clock.active.wall_ns()
+        self._segment = 0
+        self.path = self._named()
+        self._journal: journal.Journal | None = None
+        self._box: BlackBox | None = None
+        self._untold: dict[str, int] = {}  # drops since the last line
+        self._notices: list[str] = []
+        self._session_told = False
+        self._news = True  # something rides on the next line
+        self._checked_ns = self._check_at_ns = 0
+        self._failures = 0
+        self._said: set[str] = set()
+        self._lock = threading.RLock()
+        self._busy = False
+        self._put_off: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+        _watch(self)
+
+    def __del__(self) -> None:
+        if getattr(self, "_journal", None) is not None:
+            self.close("its tracer was dropped")
+
+    # What a step calls: begin, note, end. Each returns when the record is with the kernel, or counted.
+
+    def begin(self, step: Parts) -> None:
+        """*step* began: it is in the black box when this returns."""
+        with self._lock:
+            if self._busy:
+                return self._put_off.append((self.begin, (step,)))
+            try:
+                self._busy = True
+                book = self._journal
+                if book is None or not self._checked_ns <= step.started_ns < self._check_at_ns:
+                    book = self._look_after(step.started_ns)
+                if self._box is not None:
+                    self._box.start(step, book.size)
+            except Exception as err:
+                self._unseen(err)
+            finally:
+                self._busy = False
+            if self._put_off:
+                self._catch_up()
+
+    def note(self, step: Parts, entry: str) -> None:
+        """*step* logged *entry*: it is in the black box when this returns."""
+        with self._lock:
+            if self._busy:
+                return self._put_off.append((self.note, (step, entry)))
+            try:
+                self._busy = True
+                if self._box is not None and self._journal is not None:
+                    self._box.log(step, entry, self._journal.size)
+            except Exception as err:
+                self._unseen(err)
+            finally:
+                self._busy = False
+            if self._put_off:
+                self._catch_up()
+
+    def end(self, step: Parts) -> None:
+        """*step* is finished: its line is in the journal when this returns."""
+        with self._lock:
+            if self._busy:
+                return self._put_off.append((self.end, (step,)))
+            try:
+                self._busy = True
+                try:
+                    book = self._journal
+                    if book is None or not self._checked_ns <= step.finished_ns < self._check_at_ns:
+                        book = self._look_after(step.finished_ns)
+                    if self._news:
+                        book.append(encode_step(step, self._tell()))
+                        self._forget_news()
+                    else:
+                        book.append(encode_step(step))
+                except journal.Unsynced as err:
+                    self._distrust(err)
+                except Exception as err:
+                    self._lost(err)
+                self.tally.add(step)
+                if self._box is not None:
+                    self._box.end(step)
+            except Exception as err:
+                self._unseen(err)
+            finally:
+                self._busy = False
+            if self._put_off:
+                self._catch_up()
+
+    def shortened(self, step: Parts) -> None:
+        """The middle of the logs of *step* was cut out: the black box lets go of them, too."""
+        with self._lock:
+            if self._busy:
+                return self._put_off.append((self.shortened, (step,)))
+            try:
+                self._busy = True
+                if self._box is not None and self._journal is not None:
+                    self._box.rewrite(self._journal.size)
+            except Exception as err:
+                self._unseen(err)
+            finally:
+                self._busy = False
+            if self._put_off:
+                self._catch_up()
+
+    def drop(self, reason: str) -> None:
+        """Count a record that could not be kept."""
+        with self._lock:
+            self._drop(reason, 1)
+
+    def set_meta(self, meta_text: str) -> None:
+        """The session's meta changed; the next line tells it."""
+        with self._lock:
+            self._meta_text, self._session_told, self._news = meta_text, False, True
+
+    def _catch_up(self) -> None:
+        """Do what was put off while the lock's holder was inside."""
+        while self._put_off:
+            act, args = self._put_off.pop(0)
+            act(*args)
+
+    # Files
+
+    def _named(self) -> str:
+        segment = f".{self._segment}" if self._segment else ""
+        return os.path.join(self._folder, f"{safe.file_name(self._agent)}_{self.session_id}{segment}.jsonl")
+
+    def _open_files(self) -> journal.Journal:
+        """Make the journal and the black box under the first free name."""
+        disk.active.mkdir(self._folder)
+        for number in range(2, MOST_NAMES):
+            if (book := self._claim(self.path)) is not None:
+                break
+            if self._segment:
+                self._segment += 1
+            else:
+                self.session_id = f"{self._stamp}-{number}"
+            self.path = self._named()
+        else:
+            raise OSError(errno.EEXIST, f"no free name for a journal after {MOST_NAMES} tries", self.path)
+        self._journal, self._session_told, self._news = book, False, True
+        if self._sync != "never":
+            try:
+                journal.sync_folder(self.path)
+            except OSError as err:
+                self._notice(f"the folder could not be synced ({_reason(err)}): a power cut may take the journal")
+        return book
+
+    def _claim(self, path: str) -> journal.Journal | None:
+        """Make the files named *path*; None where the name is taken."""
+        if not self._segment and os.path.lexists(os.path.splitext(path)[0] + ".json"):
+            return None
+        try:
+            book = journal.Journal(path, self._sync != "never")
+        except FileExistsError:
+            return None
+        try:
+            self._box = BlackBox(sibling(path), self._header, self._sync == "always")
+        except FileExistsError:
+            book.close()
+            disk.active.unlink(path)
+            return None
+        except OSError as err:  # steps in flight stay unseen, finished ones are kept
+            self._notice(f"no black box: {_reason(err)}")
+        return book
+
+    def _look_after(self, now_ns: int) -> journal.Journal:
+        """The journal, opened if need be; begun anew where somebody deleted, moved or replaced it."""
+        book = self._journal
+        if book is None:
+            return self._open_files()
+        self._checked_ns, self._check_at_ns = now_ns, now_ns + CHECK_EVERY_NS
+        lines, fate = book.lines, book.verify_place()
+        if fate is None:
+            return book
+        self._notice(f"the journal was {fate} by someone")
+        if fate == "truncated":
+            return book
+        if fate == "deleted" and lines:
+            self._drop("the journal was deleted", lines)
+        return self._begin_anew()
+
+    def _begin_anew(self) -> journal.Journal:
+        """Other files for the same session, with the steps that are open."""
+        open_steps = self._box.open_steps if self._box is not None else []
+        self._let_go()
+        book = self._open_files()
+        if self._box is not None:
+            self._box.adopt(open_steps, book.size)
+        return book
+
+    def _let_go(self) -> None:
+        """Close the files; the black box goes, for what it held is in the journal now."""
+        box, self._box = self._box, None
+        book, self._journal = self._journal, None
+        if book is not None:
+            book.close()
+        if box is not None:
+            box.remove()
+
+    # What rides on the next line
+
+    def _header(self, at: int) -> bytes:
+        return live.encode_header(self._session_text(), at, alive.identity())
+
+    def _session_text(self) -> str:
+        session: dict[str, Any] = {"agent": self._agent, "session_id": self.session_id, "trace_id": self._trace_id}
+        rest: dict[str, Any] = {"pid": os.getpid(), "host": alive.host(), "started_at": self._began_ns / 1e9}
+        rest.update(format=FORMAT, writer=VERSION)
+        if self._segment:
+            rest["segment"] = self._segment
+        if self._parent:
+            rest["parent"] = self._parent
+        head, tail = json.dumps(session, separators=(",", ":")), json.dumps(rest, separators=(",", ":"))
+        return f'{head[:-1]},"meta":{self._meta_text},{tail[1:]}'
+
+    def _tell(self) -> str:
+        news = ""
+        if not self._session_told:
+            news += f',"session":{self._session_text()}'
+        if self._notices:
+            news += f',"notice":{json.dumps(self._notices)}'
+        if self._untold:
+            news += f',"dropped":{json.dumps(self._untold)}'
+        return news
+
+    def _forget_news(self) -> None:
+        self._session_told, self._news = True, False
+        self._notices, self._untold = [], {}
+
+    # When the disk says no
+
+    def _lost(self, err: Exception) -> None:
+        """A line was refused: that is a drop. A file that fails again and again is left for a new segment."""
+        self._drop(_reason(err), 1)
+        self._complain(err)
+        self._failures += 1
+        if self._failures >= MOST_FAILURES and getattr(err, "errno", None) == errno.EIO and self._journal is not None:
+            self._failures = 0
+            self._begin_segment()
+            self._begin_anew()
+
+    def _distrust(self, err: journal.Unsynced) -> None:
+        """A line was written but not synced: no more lines to that file."""
+        self._notice(f"a step was written, but not synced ({_reason(err)}): a power cut may take it")
+        self._complain(err)
+        self._begin_segment()
+        self._begin_anew()
+
+    def _unseen(self, err: Exception) -> None:
+        """The black box was refused: nothing is lost while the process lives, but a viewer sees less."""
+        self._notice(f"the black box could not be written: {_reason(err)}")
+        self._complain(err)
+
+    def _drop(self, reason: str, count: int) -> None:
+        self.dropped[reason] = self.dropped.get(reason, 0) + count
+        self._untold[reason] = self._untold.get(reason, 0) + count
+        self._news = True
+
+    def _notice(self, sentence: str) -> None:
+        if sentence not in self._notices and len(self._notices) < 20:
+            self._notices.append(sentence)
+        self._news = True
+
+    def _complain(self, err: Exception) -> None:
+        """One line on stderr for each kind of trouble."""
+        kind = _reason(err)
+        if kind not in self._said:
+            self._said.add(kind)
+            complain(f"cannot record to {self.path}", err)
+
+    # The end, and the fork
+
+    def close(self, reason: str = "its tracer was closed") -> None:
+        """Let go of the files; a step still open is finished as cancelled. Later steps begin a new segment."""
+        if not self._lock.acquire(timeout=LONGEST_WAIT):  # a thread hangs in a write: its files stay as evidence
+            return
+        try:
+            if self._journal is None or self._busy:
+                return
+            for step in self._box.open_steps if self._box is not None else []:
+                self._cut_off(step, f"still open when {reason}")
+            self._let_go()
+            self._begin_segment()
+        except Exception as err:
+            self._complain(err)
+        finally:
+            self._lock.release()
+
+    def _cut_off(self, step: Parts, reason: str) -> None:
+        step.live, step.ended = False, True
+        step.finished_ns = clock.active.wall_ns()
+        step.finished_text = seconds(step.finished_ns)
+        step.elapsed_ns = max(0, clock.active.steady_ns() - step.steady_ns)
+        step.outcome_text, step.error_text = '"cancelled"', quote(reason)
+        self.end(step)
+
+    def _begin_segment(self) -> None:
+        self._segment += 1
+        self.path = self._named()
+
+    def after_fork(self) -> None:
+        """In the child: a new lock, a new segment, nothing shared with the parent."""
+        self._lock = threading.RLock()
+        self._busy, self._put_off = False, []
+        for step in self._box.open_steps if self._box is not None else []:
+            step.live = False  # the parent's process ends it
+        for file in (self._box, self._journal):
+            try:
+                if file is not None:
+                    file.close()
+            except OSError:
+                pass
+        self._box = self._journal = None
+        self._untold, self._notices, self._session_told, self._news = {}, [], False, True
+        self._begin_segment()
+
+
+def _reason(err: Exception) -> str:
+    """Why a record could not be kept: the system's name for it, "ENOSPC", else the error's type."""
+    number = getattr(err, "errno", None)
+    return errno.errorcode.get(number, type(err).__name__) if number else type(err).__name__
+
+
+def _watch(recorder: Recorder) -> None:
+    """Have *recorder* closed at exit and renewed in forked children; nothing is registered at import."""
+    global _watching
+    if not _watching:
+        _watching = True
+        atexit.register(_close_all)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_renew_all)
+    _all.add(recorder)
+
+
+def _close_all() -> None:
+    for recorder in list(_all):
+        recorder.close("the process ended")
+
+
+def _renew_all() -> None:
+    clock.active.reseed()
+    for recorder in list(_all):
+        recorder.after_fork()
+    # The children of `multiprocessing` end by `os._exit`, past `atexit`; they run its own finalizers.
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util.register_after_fork(_close_all, lambda _: util.Finalize(None, _close_all, exitpriority=0))
+
+
+def complain(what: str, err: Exception) -> None:
+    """Say on stderr, in one line, that tracing failed; a closed or broken stderr does not reach the agent."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.write(f"ai_trace: {safe.one_line(what)}: {safe.one_line(str(err))}; the agent goes on\n")
+    except Exception:
+        pass

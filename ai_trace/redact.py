@@ -1,0 +1,216 @@
+"""Secrets out, before anything reaches a buffer that is written.
+
+A value is masked for its key (`db_password`: `[redacted]`) or for its shape, wherever it stands, also inside
+a longer text or a key (`[redacted:jwt]`, the name of the rule that found it). What is masked, and what is
+left alone, is data: `secret_rules.py`.
+
+Promises:
+- `suspects` is quick, and a no is certain: what `data` would mask by shape, `suspects` sees in the JSON text.
+  (`text` asks `suspects` first, so the one cannot find what the other does not.)
+- Masking twice is masking once: masked data is left as it is and counts nothing.
+- The time is linear in the length of a text, whatever stands in it, for the rules that come with the library.
+
+Known limits: a secret cut in two, in a form that has no name and no known shape, or base64 of a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from .secret_names import MASK, KeyNames, is_mask
+from .secret_rules import DEFAULT_RULES, Rules, Shape
+
+__all__ = ["DEFAULT_RULES", "Redactor", "Rules"]
+
+_TOKEN_CHARS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+/"
+_TABLE: Final = bytes(97 if c in _TOKEN_CHARS else 32 for c in range(256))
+_LONG: Final = b"a" * 16  # the shortest run of such characters in any key that is known by its shape
+_BEFORE: Final = 40  # characters: how far before its long run a credential may begin
+_AFTER: Final = 4096  # of a longer run (an image in base64) only the beginning is looked at
+
+# What may stand before a credential in JSON text: no letter or digit, unless it belongs to an escape.
+_RAW_START: Final = rb"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9a-f]{4}))"
+_TEXT_START: Final = r"(?<![A-Za-z0-9])"
+
+# The words of JSON Schema that say what a value is like. A tool's parameter called `password` is no password.
+_SCHEMA_WORDS: Final = frozenset(
+    """type description title format enum pattern minLength maxLength minimum maximum items properties required
+    nullable anyOf oneOf allOf additionalProperties readOnly writeOnly deprecated $ref""".split()
+)
+
+
+class Redactor:
+    """Masks by *rules*. May be shared between threads."""
+
+    def __init__(self, rules: Rules = DEFAULT_RULES) -> None:
+        self.rules = rules
+        self._names = KeyNames(rules)
+        self.secret_key = self._names.secret
+        self.verdicts = self._names.verdicts
+        self._by_sign: dict[str, list[tuple[bytes, Shape]]] = {"long": [], "@": [], "--": [], "": []}
+        for shape in rules.shapes:
+            self._by_sign[shape.near] += [(_encoded(hint)[1:-1], shape) for hint in shape.hints]
+        self._anywhere = self._by_sign[""]
+        self._in_text: dict[Shape, re.Pattern[str]] = {}
+        self._in_raw: dict[Shape, re.Pattern[bytes]] = {}
+        self._colon = re.compile(rb":[ \\']").search
+        self._dashes = re.compile(rb"--").search
+        self._upper_or_digit = re.compile(rb"[A-Z0-9]").search
+
+    def suspects(self, raw: bytes) -> bool:
+        """Whether ASCII JSON text may hold a secret by shape. False is certain; true is worth `data`."""
+        # The numbers are '@', '-' and '=': `int in bytes` is one memchr, `bytes in bytes` raises inside first.
+        marked = raw.translate(_TABLE)
+        if marked.find(_LONG) >= 0 and self._long(raw, marked):
+            return True
+        if 64 in raw and self._any(raw, "@"):
+            return True
+        if 45 in raw and self._dashes(raw) and (self._any(raw, "--") or self._names.may_hold_flag(raw)):
+            return True
+        if (61 in raw or self._colon(raw)) and self._names.may_hold_assigned(raw):
+            return True
+        for hint, _ in self._anywhere:
+            if hint in raw:
+                return True
+        return False
+
+    def data(self, value: Any) -> tuple[Any, int]:
+        """A masked copy of plain JSON data, and how many values were masked."""
+        holder: list[Any] = [None]
+        todo: list[tuple[Any, Any, Any]] = [(holder, 0, value)]
+        count = 0
+        while todo:  # a loop, not recursion: this also runs in threads with a small stack
+            into, place, item = todo.pop()
+            kind = type(item)
+            if kind is str:
+                into[place], found = self.text(item)
+                count += found
+            elif kind is dict:
+                copy: dict[str, Any] = {}
+                into[place] = copy
+                count += self._dict(item, copy, todo)
+            elif kind is list:
+                into[place] = copy_list = list(item)
+                count += self._list(item, copy_list, todo)
+            else:
+                into[place] = item
+        return holder[0], count
+
+    def text(self, text: str) -> tuple[str, int]:
+        """*text* with its secrets masked, and how many they were."""
+        if len(text) < 4 or not self.suspects(raw := _encoded(text)):
+            return text, 0
+        count = 0
+        for shape in self.rules.shapes:
+            if any(hint in text for hint in shape.hints):
+                text, found = self._shape_masked(text, shape)
+                count += found
+        if self._names.may_hold_assigned(raw) or self._names.may_hold_flag(raw):
+            text, found = self._names.masked(text)
+            count += found
+        return text, count
+
+    def _dict(self, item: dict[str, Any], copy: dict[str, Any], todo: list[tuple[Any, Any, Any]]) -> int:
+        count = 0
+        for key, value in item.items():
+            name, found = self.text(key)
+            count += found
+            if name in copy:  # two keys with one mask
+                name = next(f"{name} {n}" for n in range(2, len(item) + 2) if f"{name} {n}" not in copy)
+            copy[name] = value
+            if self.secret_key(name) and _hides(name, value):
+                copy[name] = MASK
+                count += 1
+            elif type(value) in (str, dict, list):
+                todo.append((copy, name, value))
+        return count
+
+    def _list(self, item: list[Any], copy: list[Any], todo: list[tuple[Any, Any, Any]]) -> int:
+        count = 0
+        for place, value in enumerate(item):
+            if place and type(value) is str and self._names.secret_flag(item[place - 1]):
+                shown = self.text(value)[0]
+                if shown[:1] not in ("", "-") and not is_mask(shown):
+                    copy[place] = MASK
+                    count += 1
+                    continue
+            if type(value) in (str, dict, list):
+                todo.append((copy, place, value))
+        return count
+
+    def _shape_masked(self, text: str, shape: Shape) -> tuple[str, int]:
+        mask = f"[redacted:{shape.name}]"
+        expression = self._in_text.get(shape)
+        if expression is None:
+            if shape.near:
+                start = _TEXT_START if shape.hints[0][0].isalnum() else ""
+                expression = re.compile(start + f"(?:{shape.pattern})", re.ASCII)
+            else:
+                expression = re.compile(shape.pattern)
+            self._in_text[shape] = expression
+        if "secret" not in expression.groupindex:
+            return expression.subn(lambda match: mask if match[0] else "", text)
+        return expression.subn(lambda match: _with_mask(match, mask), text)
+
+    def _long(self, raw: bytes, marked: bytes) -> bool:
+        """Whether one of the long runs of token characters is, or ends, a credential."""
+        runs = []
+        upper_or_digit = self._upper_or_digit  # in every credential; what has none is a name or a path
+        start = marked.find(_LONG)
+        while start >= 0:
+            end = marked.find(b" ", start)
+            end = len(marked) if end < 0 else end
+            stop = min(end, start + _AFTER)
+            if upper_or_digit(raw, start, stop):
+                runs.append(raw[max(start - _BEFORE, 0) : stop])
+            start = marked.find(_LONG, end)
+        joined = b" ".join(runs)
+        for hint, shape in self._by_sign["long"]:
+            if hint in joined and self._matches(raw, hint, shape):
+                return True
+        return False
+
+    def _any(self, raw: bytes, sign: str) -> bool:
+        return any(self._matches(raw, hint, shape) for hint, shape in self._by_sign[sign])
+
+    def _matches(self, raw: bytes, hint: bytes, shape: Shape) -> bool:
+        expression = self._in_raw.get(shape)
+        if expression is None:
+            start = _RAW_START if shape.hints[0][0].isalnum() else b""
+            source = (shape.raw or shape.pattern).encode()
+            expression = self._in_raw[shape] = re.compile(start + b"(?:" + source + b")")
+        place = raw.find(hint)
+        while place >= 0:
+            if expression.match(raw, place):
+                return True
+            place = raw.find(hint, place + 1)
+        return False
+
+
+def _encoded(text: str) -> bytes:
+    from json.encoder import encode_basestring_ascii  # late: `json` is not needed to hold a redactor
+
+    return encode_basestring_ascii(text).encode()
+
+
+def _with_mask(match: re.Match[str], mask: str) -> str:
+    start, end = match.span("secret")
+    if start < 0:
+        return mask
+    whole, base = match[0], match.start()
+    return whole[: start - base] + mask + whole[end - base :]
+
+
+def _hides(name: str, value: Any) -> bool:
+    """Whether *value*, found under a secret's name, can be one."""
+    if value is None or isinstance(value, bool):
+        return False
+    if isinstance(value, (int, float)):
+        # Fewer than four digits are no PIN; and a number called token is a count or a place in a vocabulary.
+        return abs(value) >= 1000 and not name.lower().endswith("token")
+    if isinstance(value, str):
+        return bool(value) and not is_mask(value)
+    if isinstance(value, dict):
+        return bool(value) and not all(word in _SCHEMA_WORDS or x is None for word, x in value.items())
+    return bool(value)

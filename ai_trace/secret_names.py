@@ -1,0 +1,211 @@
+"""Secrets known by their name: the key `db_password` in data, and `password=hunter2` in running text.
+
+`KeyNames.secret` judges a key by its segments, so that `monkey`, `author`, `max_tokens` and `session_id` are
+never harmed by a rule for `key`, `auth`, `token` or `session`. `masked` finds `name=value`, `"name": "value"`,
+headers and `--name value` inside a text. It is careful there: what reads like prose, a type, a placeholder or
+a variable (`the password is wrong`, `token: str`, `password=$PW`, `api_key=config.key`) stays as it is.
+`may_hold` answers quickly for a whole record of JSON text, and a no is certain.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from .secret_rules import Rules
+
+__all__ = ["KeyNames", "MASK", "is_mask"]
+
+MASK: Final = "[redacted]"
+
+_KEY_LENGTH: Final = 256  # characters; a longer key is a text, not a name
+_CACHE_SIZE: Final = 4096  # keys; a trace with more different ones (ids as keys) begins the cache anew
+_LETTERS: Final = b"abcdefghijklmnopqrstuvwxyz"
+_LOWER: Final = bytes(range(256)).lower()
+_GLUED: Final = bytes(c for c in range(256) if _LOWER[c] not in _LETTERS)
+_SQUEEZED: Final = bytes(c for c in _GLUED if c not in b"=:")
+_ASSIGNS: Final = _LOWER.replace(b":", b"=")
+
+# The last segments of keys that tell about a secret without giving it away: `token_count`, `password_policy`.
+_ABOUT: Final = frozenset(
+    """count counts limit limits type types length len size name names path paths file filename files usage
+    budget expiry expires expiration expired at in ttl age until policy policies enabled disabled required valid
+    invalid present missing id ids url uri endpoint link page status state error errors index position offset
+    strength field fields label prompt hint changed updated created rotated accepted consent consents banner
+    settings preferences method provider scheme used remaining total cost price rate ratio per stats details
+    ring issuer audience scope scopes source exists set verified version algorithm alg format is has
+    manager attempts retries""".split()
+)
+_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+")
+
+_MASKED: Final = re.compile(r"\[redacted(?::[\w .-]{1,40})?\]")
+_ESCAPES: Final = r"\\{0,3}"  # text that was itself quoted before it came into the text
+
+# A name, and what stands between it and its value. Each word is tried once, so it is linear.
+_ASSIGNED: Final = (
+    rf"(?<![\w.-])-{{0,2}}(?P<name>[A-Za-z_][\w.-]{{0,80}}){_ESCAPES}[\"']?"
+    r"(?: ?: ?[A-Za-z][\w.|\[\]]{0,40} ?(?== ?[\"']))?"  # password: str = "…"
+    rf"(?P<sep> {{0,2}}(?:=>|:=|=={{0,2}} {{0,2}}|=|:(?= |{_ESCAPES}[\"'])) {{0,2}})"
+)
+_FLAG: Final = r"(?<![\w-])--(?P<name>[A-Za-z][\w-]{0,60})(?P<sep> {1,4})(?=[^\s-])"
+_QUOTED: Final = rf"(?P<quote>{_ESCAPES}[\"'])(?P<value>(?:(?!(?P=quote))\\?[^\n])+)"
+_BARE: Final = r"(?P<value>(?:[^\s\"'&;,\\]|\\(?![nrt\"'\\]))+)"
+_SCHEME: Final = (
+    r"(?P<value>(?i:(?:Basic|Bearer|Token|ApiKey|Api-Key|Negotiate|NTLM) +(?!\[redacted)(?=[^\s\"']*\d|\S{16})[^\s\"',;\\]{4,}"
+    r"|(?:Digest|AWS4-HMAC-SHA256|Hawk|OAuth) +[^\r\n\\=]{1,64}=[^\r\n\\]+))"
+)
+_COOKIES: Final = r"(?P<value>[^\s=;:\"'\\]{1,256}=[^\r\n\"'\\]+)"
+
+# What stands for a value, or says of what kind it is.
+_STANDS_FOR: Final = re.compile(
+    r"(?i:[\[{(<$%*].*|[*x.•…_-]+|none|null|nil|true|false|undefined|str|string|int|integer|float|number|bool|boolean"
+    r"|bytes|any|object|required|optional|hidden|secret|redacted|changeme)",
+    re.DOTALL,
+)
+_CODE: Final = re.compile(r"[A-Za-z_][\w.]{0,200}[\[(].*|[A-Za-z_]+(?:\.[A-Za-z_]+)+", re.DOTALL)
+_PROSE: Final = frozenset(
+    """is are was were to for or and the a an in on of as by with from if not no can must may should will would
+    has have does do flag option argument parameter value values instead when where which that this it but
+    then so because be only""".split()
+)
+
+
+def is_mask(text: str) -> bool:
+    """Whether *text* is one of our masks and nothing else."""
+    return _MASKED.fullmatch(text) is not None
+
+
+class KeyNames:
+    """The key names of some rules, ready to be asked. Safe to share between threads: the cache only repeats
+    what `secret` would say."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.verdicts: dict[str, bool] = {}
+        self._names = {"_".join(_segments(name)) for name in rules.names if not name.startswith("=")}
+        self._whole = {"_".join(_segments(name)) for name in rules.names if name.startswith("=")}
+        self._harmless = {"_".join(_segments(name)) for name in rules.harmless}
+        for names in (self._names, self._whole, self._harmless):
+            names |= {name.replace("_", "") for name in names}
+        self._longest = max((name.count("_") + 1 for name in self._names | self._harmless), default=0)
+        glued = {_glued(name) for name in self._names | self._whole if name.isascii()}
+        self._ends = tuple(sorted(name for name in glued if not any(name != x and name.endswith(x) for x in glued)))
+        self._last_letters = frozenset(name[-3:] for name in self._ends)
+        self._compiled: dict[str, re.Pattern[str]] = {}
+
+    def secret(self, key: str) -> bool:
+        """Whether what stands under *key* is a secret."""
+        verdict = self.verdicts.get(key)
+        if verdict is None:
+            verdict = self._judge(key)
+            if len(key) <= _KEY_LENGTH:
+                if len(self.verdicts) >= _CACHE_SIZE:
+                    self.verdicts.clear()
+                self.verdicts[key] = verdict
+        return verdict
+
+    def secret_flag(self, word: object) -> bool:
+        """Whether *word* is an option such as `--api-key`, whose value is the next word of a command."""
+        return type(word) is str and word[:2] == "--" and "=" not in word and self._named(word[2:])
+
+    def may_hold_assigned(self, raw: bytes) -> bool:
+        """Whether JSON text may hold `name=value` or `name: value` with a secret's name."""
+        pieces = raw.translate(_ASSIGNS, _SQUEEZED).split(b"=")
+        del pieces[-1]
+        last = self._last_letters
+        return any([piece.endswith(self._ends) for piece in pieces if piece[-3:] in last])
+
+    def may_hold_flag(self, raw: bytes) -> bool:
+        """Whether JSON text may hold `--name value` with a secret's name."""
+        ends = self._ends
+        return any(
+            word.translate(_LOWER, _GLUED).endswith(ends)
+            for word in re.findall(rb"--(?<!---)([A-Za-z][A-Za-z0-9_-]{0,60})[ \"]", raw)
+        )
+
+    def masked(self, text: str) -> tuple[str, int]:
+        """*text* without the values that stand beside a secret's name, and how many they were."""
+        count = 0
+        for heads in (_ASSIGNED, _FLAG):
+            if heads is _ASSIGNED or "--" in text:
+                text, found = self._masked(text, heads)
+                count += found
+        return text, count
+
+    def _masked(self, text: str, heads: str) -> tuple[str, int]:
+        kept: list[str] = []
+        done = count = 0
+        for head in self._expression(heads).finditer(text):
+            if head.start() < done or not self._named(head["name"]):
+                continue
+            span = self._value(text, head)
+            if span is not None:
+                kept += (text[done : span[0]], MASK)
+                done = span[1]
+                count += 1
+        return ("".join(kept) + text[done:], count) if count else (text, 0)
+
+    def _value(self, text: str, head: re.Match[str]) -> tuple[int, int] | None:
+        """Where the secret that follows *head* stands, or None where it does not look like one."""
+        start, sep, name = head.end(), head["sep"], _glued(head["name"])
+        if quoted := self._expression(_QUOTED).match(text, start):
+            return quoted.span("value") if self._hides(quoted["value"], name) else None
+        for ending, expression in ((b"authorization", _SCHEME), (b"cookie", _COOKIES)):
+            if name.endswith(ending) and ":" in sep and (value := self._expression(expression).match(text, start)):
+                return value.span("value")
+        bare = self._expression(_BARE).match(text, start)
+        if bare is None:
+            return None
+        value_text = bare["value"].rstrip(")]}>`:.")
+        if not self._hides(value_text, name) or not self._hides_bare(value_text, sep):
+            return None
+        return start, start + len(value_text)
+
+    def _hides(self, value: str, name: bytes) -> bool:
+        if not value.strip() or _STANDS_FOR.fullmatch(value):
+            return False
+        return not (name.endswith(b"token") and value.isdigit())  # that is a count, or a place in a vocabulary
+
+    def _hides_bare(self, value: str, sep: str) -> bool:
+        digits = sum(map(str.isdigit, value[:64]))
+        if _CODE.fullmatch(value) or (not digits and self._judge(value)):
+            return False
+        if sep == "=":
+            return not value.isdigit() or len(value) > 3
+        if sep.isspace():
+            return value.lower().strip(".,") not in _PROSE and not (value.isupper() and value.isalpha())
+        return len(value) >= 6 and digits > 0  # `name: value` and `name = value` are prose and code as well
+
+    def _named(self, name: str) -> bool:
+        return _glued(name).endswith(self._ends) and self.secret(name)
+
+    def _judge(self, key: str) -> bool:
+        if len(key) > _KEY_LENGTH:
+            return False
+        words = _segments(key)
+        if "_".join(words) in self._whole:
+            return True
+        found = False
+        for start in range(len(words)):
+            for end in range(start + 1, min(start + self._longest, len(words)) + 1):
+                part = "_".join(words[start:end])
+                if part in self._harmless:
+                    return False
+                if part in self._names and (end == len(words) or words[-1] not in _ABOUT):
+                    found = True
+        return found
+
+    def _expression(self, source: str) -> re.Pattern[str]:
+        expression = self._compiled.get(source)
+        if expression is None:
+            expression = self._compiled[source] = re.compile(source, re.ASCII)
+        return expression
+
+
+def _segments(key: str) -> list[str]:
+    """The words of a key, in lower case: at `_`, `-`, other signs, digits, and where an upper case letter begins."""
+    return [word.lower() for word in _WORDS.findall(key)]
+
+
+def _glued(name: str) -> bytes:
+    """The ASCII letters of *name*, in lower case."""
+    return name.encode("ascii", "ignore").translate(_LOWER, _GLUED)

@@ -1,0 +1,349 @@
+"""The root object: one tracer is one session of one agent. It hands out steps and saves snapshots.
+
+Only construction raises, with a sentence: wrong arguments, or a folder that cannot be used. After that nothing
+raises because of tracing; `Tracer.dropped` says what could not be kept.
+
+Environment:
+    AI_TRACE_DIR       the trace folder where none is given (else "traces")
+    AI_TRACE_DISABLED  "1": every tracer is a no-op
+    AI_TRACE_ON_ERROR  "warn": a folder that cannot be used does not raise; its steps become counted drops
+    TRACEPARENT        the W3C Trace Context of the process that started this one
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from . import clock, safe
+from .capture import Blind, Capture
+from .exceptions import UsageError
+from .record import LIMITS, Limits
+from .recorder import Recorder, complain
+from .redact import DEFAULT_RULES, Redactor, Rules
+from .sinks import Memory, Nothing, Sink
+from .step import Origin, Step
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from .session import Session
+
+__all__ = ["Tracer"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+SYNC = ("never", "step", "always")
+# W3C Trace Context, Level 1, 3.2: version "ff" and ids of zeros alone are invalid; later versions may add fields.
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
+
+
+class Tracer:
+    """Records one session of *agent* into a folder; nothing is created there before the first step starts.
+
+    Args:
+        agent: the agent's name, any text; file names carry a safe form of it, the data the true one.
+        trace_dir: the folder; made (mode 0700) when the first step starts. Default: AI_TRACE_DIR, else "traces".
+        auto_save: True writes each step as it happens; False keeps the steps in memory until `save`.
+        meta: facts about the session (model, version, run id); may be changed later, item by item or whole.
+        sync: "never" survives the death of the process; "step" also a power cut, for each finished step
+            (fdatasync at its end); "always" syncs each start and log, too.
+        redact: the rules by which secrets are masked; None records everything as it is.
+        limits: how much of one value and of one step is kept.
+        traceparent: a W3C `traceparent`: root steps become children of that span, in its trace.
+
+    Raises:
+        UsageError: arguments that mean nothing, or a folder that cannot be used.
+    """
+
+    def __init__(
+        self,
+        agent: str,
+        trace_dir: str | os.PathLike[str] | None = None,
+        auto_save: bool = True,
+        meta: Mapping[str, Any] | None = None,
+        *,
+        sync: str = "never",
+        redact: Rules | None = DEFAULT_RULES,
+        limits: Limits = LIMITS,
+        traceparent: str | None = None,
+    ) -> None:
+        _require(isinstance(agent, str), f"agent must be a str, not {type(agent).__name__}")
+        _require(meta is None or isinstance(meta, Mapping), f"meta must be a dict, not {type(meta).__name__}")
+        _require(sync in SYNC, f'sync must be "never", "step" or "always", not {sync!r}')
+        _require(redact is None or isinstance(redact, Rules), f"redact must be Rules or None, not {redact!r}")
+        _require(isinstance(limits, Limits) and min(limits) > 0, "limits must be Limits, each a positive number")
+        self.agent = agent
+        self.auto_save = bool(auto_save)
+        self._folder = _folder(trace_dir)
+        self._trace_id, self._parent = _remote_parent(traceparent)
+        self._stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(clock.active.wall_ns() // 1_000_000_000))
+        disabled = os.environ.get("AI_TRACE_DISABLED", "").lower() not in ("", "0", "false", "no", "off")
+        self._capture = Blind(None, limits) if disabled else Capture(redact and Redactor(redact), limits)
+        self._agent_text, self._masked = self._capture.line(agent)
+        self._sink = self._make_sink(disabled, sync)
+        self._meta = Meta(self._meta_changed)
+        self.meta = {} if meta is None else dict(meta)
+        self._origin = Origin(self._sink, self._capture, limits, self._trace_id, self._parent)
+
+    def _make_sink(self, disabled: bool, sync: str) -> Sink:
+        if disabled:
+            return Nothing()
+        if not self.auto_save:
+            return Memory()
+        if os.environ.get("AI_TRACE_ON_ERROR") != "warn":
+            _check_folder(self._folder)
+        return Recorder(self._folder, self._agent_text, self._stamp, self._trace_id, sync, self._parent)
+
+    # Steps
+
+    def step(self, name: str, /, **context: Any) -> Step:
+        """A new step, not yet started: enter it by `with` or `async with`, or `start` it by hand.
+
+        Args:
+            name: a short label for this decision, the same for each of its kind ("market_scan").
+            **context: what the agent sees, captured now; any names and any values.
+        """
+        return Step(self._origin, name, context)
+
+    @overload
+    def traced(self, target: F, /) -> F: ...
+
+    @overload
+    def traced(
+        self, target: str | None = None, /, *, args: bool = True, result: bool = True, **context: Any
+    ) -> Callable[[F], F]: ...
+
+    def traced(self, target: Any = None, /, *, args: bool = True, result: bool = True, **context: Any) -> Any:
+        """A decorator that makes each call of a function a step: plain, async, generator, async generator.
+
+        As `@tracer.traced`, or `@tracer.traced("name", key=value)`: the arguments become the context by their
+        names (not with `args=False`), what is returned is logged as `result` (not with `result=False`).
+        """
+        from .traced import traced
+
+        return traced(self._open, target, args=args, result=result, **context)
+
+    def _open(self, name: str, context: dict[str, Any]) -> Step:
+        return Step(self._origin, name, context)
+
+    # The session so far
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """Facts about the session. Setting or changing an item tells it on the next line; what lies deeper does not."""
+        return self._meta
+
+    @meta.setter
+    def meta(self, meta: Mapping[str, Any]) -> None:
+        dict.clear(self._meta)
+        self._meta.update(meta)
+
+    def _meta_changed(self) -> None:
+        text, self._meta_masked = self._capture.fields(dict(self._meta))
+        self._sink.set_meta(text)
+
+    @property
+    def session_id(self) -> str:
+        """The session's label, `YYYYMMDD_HHMMSS` in UTC; a taken one becomes "…-2" when the first step starts."""
+        return getattr(self._sink, "session_id", self._stamp)
+
+    @property
+    def trace_id(self) -> str:
+        """The session's identity: 32 hex digits, random (a W3C trace id)."""
+        return self._trace_id
+
+    @property
+    def path(self) -> Path:
+        """The session's journal, where it is or will be when the first step starts; `ai_trace.load` takes it.
+
+        Forked children and a tracer used again after `close` write segments beside it, which are read with it.
+        """
+        from pathlib import Path
+
+        return Path(self._snapshot_path(".jsonl"))
+
+    @property
+    def steps(self) -> list[Step]:
+        """The last finished steps, oldest first: at most 100 and 4 MiB; with `auto_save=False` all of them."""
+        kept = self._sink.steps if isinstance(self._sink, Memory) else self._sink.tally.ring
+        return [step for step in list(kept) if isinstance(step, Step)]
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many records could not be kept, by reason; empty when all is well."""
+        return dict(self._sink.dropped)
+
+    def summary(self) -> dict[str, Any]:
+        """The session in numbers, of this process's finished steps.
+
+        Returns:
+            agent, session_id, steps, ok, errors, avg_duration_ms (milliseconds, None without steps), cancelled,
+            other (outcomes of the app's own), redacted (values masked), dropped (records lost), trace_id.
+        """
+        tally = self._sink.tally
+        words = dict(tally.outcomes)
+        steps = sum(words.values())
+        ok, errors, cancelled = (words.get(f'"{word}"', 0) for word in ("ok", "error", "cancelled"))
+        return {
+            "agent": self.agent,
+            "session_id": self.session_id,
+            "steps": steps,
+            "ok": ok,
+            "errors": errors,
+            "avg_duration_ms": round(tally.elapsed_ns / 1e6 / steps, 2) if steps else None,
+            "cancelled": cancelled,
+            "other": steps - ok - errors - cancelled,
+            "redacted": tally.masked + self._masked + self._meta_masked,
+            "dropped": sum(self._sink.dropped.values()),
+            "trace_id": self._trace_id,
+        }
+
+    # Snapshots
+
+    def save(self) -> Path:
+        """Write the session so far as one JSON file, whole or not at all, and return its path.
+
+        With `auto_save=True` it is read back from the journal. A disk that refuses is a counted drop, not an error.
+        """
+        return self._save("json")
+
+    def save_markdown(self) -> Path:
+        """Write the session so far as a Markdown postmortem, whole or not at all, and return its path."""
+        return self._save("md")
+
+    def _save(self, form: str) -> Path:
+        from pathlib import Path
+
+        path = self._snapshot_path(f".{form}")
+        if not isinstance(self._sink, Nothing) or isinstance(self._sink, Memory):
+            try:
+                from . import snapshot
+
+                path = snapshot.write(self._session(), path, form)
+            except Exception as err:
+                self._sink.drop(f"{form} snapshot: {type(err).__name__}")
+                complain(f"cannot save {path}", err)
+        return Path(path)
+
+    def _snapshot_path(self, suffix: str) -> str:
+        stem = f"{safe.file_name(self._agent_text)}_{self.session_id}"
+        return os.path.join(self._folder, stem + suffix)
+
+    def _session(self) -> Session:
+        from . import folder
+        from .session import fold
+
+        if isinstance(self._sink, Memory):
+            return fold(self._sink.records(), state="running", info=self._info())
+        journal = self._snapshot_path(".jsonl")
+        return folder.load(journal) if os.path.exists(journal) else fold((), info=self._info())
+
+    def _info(self) -> dict[str, Any]:
+        import json
+
+        meta = json.loads(self._capture.fields(dict(self._meta))[0])
+        return {"agent": self._agent_text, "session_id": self.session_id, "trace_id": self._trace_id, "meta": meta}
+
+    # The end
+
+    def close(self) -> None:
+        """Let go of the files; a step still open is recorded as cancelled. Never needed for data: no step waits.
+
+        The end of the process does the same. A step started afterwards begins a new segment of the session.
+        """
+        self._sink.close()
+
+    def __enter__(self) -> Tracer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __copy__(self) -> Tracer:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tracer:
+        return self  # a copy of an agent's state records into the same session
+
+    def __reduce__(self) -> str:
+        raise TypeError(
+            "a Tracer cannot be pickled, as two processes must not write one journal: "
+            "make one in each process, with traceparent=step.traceparent to join them"
+        )
+
+    def __repr__(self) -> str:
+        said = self.summary()
+        return f"<Tracer agent={self.agent!r} steps={said['steps']} ok={said['ok']} errors={said['errors']}>"
+
+
+class Meta(dict[str, Any]):
+    """The session's meta: a dict that says when it was changed."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        super().__init__()
+        self._changed = changed
+
+    def __reduce__(self) -> Any:
+        return dict, (dict(self),)
+
+
+def _telling(change: Callable[..., Any]) -> Callable[..., Any]:
+    def told(self: Meta, *args: Any, **fields: Any) -> Any:
+        answer = change(self, *args, **fields)
+        self._changed()
+        return answer
+
+    return told
+
+
+for _name in ("__setitem__", "__delitem__", "__ior__", "clear", "pop", "popitem", "setdefault", "update"):
+    setattr(Meta, _name, _telling(getattr(dict, _name)))
+
+
+def _require(good: bool, sentence: str) -> None:
+    if not good:
+        raise UsageError(sentence)
+
+
+def _folder(trace_dir: object) -> str:
+    """The absolute path of the trace folder, settled now: a later `chdir` of the app does not move it."""
+    given = os.environ.get("AI_TRACE_DIR") or "traces" if trace_dir is None else trace_dir
+    try:
+        path = os.fspath(given)  # type: ignore[arg-type]
+    except TypeError:
+        path = b""
+    _require(isinstance(path, str) and "\0" not in path, f"trace_dir must be a path, not {given!r:.200}")
+    try:
+        return os.path.abspath(path)
+    except OSError as err:
+        raise UsageError(f"trace folder {path!r} is relative, and there is no current folder: {err}") from err
+
+
+def _check_folder(folder: str) -> None:
+    """Say now that *folder* cannot be used, where that can be known without making it."""
+    place = folder
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    if not os.path.isdir(place):
+        raise UsageError(f"trace folder {folder!r} cannot be used: {place!r} is not a folder; choose another trace_dir")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"trace folder {folder!r} cannot be used: no permission to write in {place!r}; choose another trace_dir, "
+            "or set AI_TRACE_ON_ERROR=warn to run without a trace"
+        )
+
+
+def _remote_parent(given: str | None) -> tuple[str, str | None]:
+    """Trace id and parent span id from *given*, else TRACEPARENT; a bad environment is ignored, as W3C asks."""
+    text = os.environ.get("TRACEPARENT", "") if given is None else given
+    found = _TRACEPARENT.fullmatch(text.strip()) if isinstance(text, str) else None
+    if found is not None:
+        return found[1], found[2]
+    _require(given is None, f"traceparent must be a W3C traceparent (00-<32 hex>-<16 hex>-<2 hex>), not {given!r:.200}")
+    return clock.active.trace_id(), None

@@ -1,0 +1,130 @@
+"""The rooms of the package import only downwards, and nothing from outside the standard library.
+
+The table is the architecture: a new room needs a place here, on the lowest floor that its imports allow.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+
+import pytest
+
+from tests.children import ROOT
+
+FLOORS = {
+    0: ["exceptions", "parse", "record", "clock", "disk", "safe"],
+    1: ["arrays", "forms", "plain", "secret_rules", "secret_names", "redact", "line", "live", "alive", "current"],
+    2: ["capture", "blackbox", "journal", "sinks", "recorder", "reader", "totals", "tree", "session"],
+    3: ["step", "surround", "traced", "folder", "follow", "render", "snapshot"],
+    4: ["tracer"],
+    5: [],
+    6: ["cli", "__init__", "__main__"],
+}
+# (floor, place on it): on its own floor a room may know those that stand left of it.
+PLACE = {room: (floor, at) for floor, rooms in FLOORS.items() for at, room in enumerate(rooms)}
+PACKAGE = os.path.join(ROOT, "ai_trace")
+
+# The recording side and the reading side meet on floors 0 and 1 alone, and in the tracer that saves.
+WRITERS = {"capture", "blackbox", "journal", "sinks", "recorder", "step", "traced"}
+READERS = {"reader", "totals", "tree", "session", "folder", "follow", "render", "snapshot"}
+
+
+def _files() -> list[tuple[str, str]]:
+    """(dotted name below the package, path) of each module."""
+    found = []
+    for folder, _, names in os.walk(PACKAGE):
+        for name in sorted(names):
+            if name.endswith(".py"):
+                path = os.path.join(folder, name)
+                found.append((os.path.relpath(path, PACKAGE)[:-3].replace(os.sep, "."), path))
+    return found
+
+
+FILES = _files()
+
+
+def _imports(module: str, path: str) -> list[tuple[str, int]]:
+    """Every module that *path* imports anywhere in it, absolute, with the line; late imports included."""
+    with open(path, encoding="utf-8") as file:
+        tree = ast.parse(file.read(), path)
+    here = ["ai_trace", *module.split(".")]
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(here[: -node.level]) if node.level else ""
+            full = ".".join(part for part in (base, node.module) if part)
+            # `from . import disk` names rooms; `from .disk import READ` names what is in one.
+            found += [(f"{full}.{a.name}" if full == base else full, node.lineno) for a in node.names]
+    return found
+
+
+def _room(dotted: str) -> str:
+    """`ai_trace.render.tree` -> `render`."""
+    parts = dotted.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+@pytest.mark.parametrize("module, path", FILES, ids=[m for m, _ in FILES])
+def test_a_room_imports_only_from_below(module: str, path: str) -> None:
+    """Whoever reads a room needs to know only rooms on lower floors, or left of it on its own."""
+    room = module.split(".")[0]
+    assert room in PLACE, f"{room} has no floor: give it a place in FLOORS"
+    for name, line in _imports(module, path):
+        if not name.startswith("ai_trace"):
+            continue
+        other = _room(name)
+        if other == room:
+            continue
+        assert other in PLACE, f"{path}:{line} imports {name}, which is no room"
+        assert PLACE[other] < PLACE[room], (
+            f"{path}:{line}: {room} (floor {PLACE[room][0]}) imports {other} (floor {PLACE[other][0]})"
+        )
+
+
+@pytest.mark.parametrize("module, path", FILES, ids=[m for m, _ in FILES])
+def test_nothing_from_outside_the_standard_library_is_imported(module: str, path: str) -> None:
+    """Not even late, not even inside a try: the package has no dependency, not a hidden one either."""
+    for name, line in _imports(module, path):
+        top = name.split(".")[0]
+        assert top == "ai_trace" or top in sys.stdlib_module_names, f"{path}:{line} imports {name}"
+
+
+def test_writing_and_reading_do_not_know_each_other() -> None:
+    """A reader's mistake cannot reach an agent, and a writer's mistake cannot hide behind its own reader."""
+    for module, path in FILES:
+        room = module.split(".")[0]
+        others = {_room(name) for name, _ in _imports(module, path) if name.startswith("ai_trace.")}
+        if room in WRITERS:
+            assert not others & READERS, f"{room} writes, and imports {others & READERS}"
+        if room in READERS:
+            assert not others & WRITERS, f"{room} reads, and imports {others & WRITERS}"
+
+
+def test_no_circle_of_imports() -> None:
+    """Modules of one room (a package) have an order, too: following imports never comes back."""
+    names = {f"ai_trace.{m}".removesuffix(".__init__") for m, _ in FILES}
+    graph = {}
+    for module, path in FILES:
+        own = f"ai_trace.{module}".removesuffix(".__init__")
+        graph[own] = {n for n, _ in _imports(module, path) if n in names} - {own, "ai_trace"}
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " -> ".join([*way, name])
+        if name not in done:
+            for other in sorted(graph[name]):
+                visit(other, (*way, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+def test_every_row_of_the_table_is_a_room() -> None:
+    """The table names nothing that is gone."""
+    there = {module.split(".")[0] for module, _ in FILES}
+    assert sorted(set(PLACE) - there) == []
