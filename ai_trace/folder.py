@@ -1,12 +1,11 @@
 """A folder of traces → its sessions; one session's files → one `Session`.
 
 A session is a journal, the black box beside it, and the segments of forked children. Files belong together by
-the trace id in their headers, and by name where there is none (the older package's files, a box not yet begun).
-Names alone tell agent and time, so that a list of ten thousand sessions opens no file.
+the trace id in their headers, and by name where there is none (the older package's files, a box not yet
+begun). Names alone tell agent and time, so that a list of ten thousand sessions opens no file.
 
-Guarantees: whatever else lies in the folder (FIFOs, folders, links in a circle, other people's files) is passed
-over, and nothing hangs. A session that runs while it is read is seen as it was at one moment: the black box is
-read first, then the journal, and a step that stands in both has ended.
+Guarantees: whatever else lies in the folder (FIFOs, folders, links in a circle, other people's files) is
+passed over, and nothing hangs.
 """
 
 from __future__ import annotations
@@ -86,7 +85,7 @@ class Entry:
 
     @property
     def state(self) -> str:
-        """"running", "ended", "died" or "unknown", as of now."""
+        """ "running", "ended", "died" or "unknown", as of now."""
         return together([state for _, state in map(box_and_state, self._boxes())])
 
     @property
@@ -99,8 +98,8 @@ class Entry:
 
     def load(self) -> Session:
         """Read the session; raises as `load` does."""
-        named = {"agent": (self._named["agent"] or "") if self._named else "", "session_id": self.id, "meta": {}}
-        return merged(self.paths, self.size, named)
+        agent = (self._named["agent"] or "") if self._named else ""
+        return merged(self.paths, self.size, {"agent": agent, "session_id": self.id, "meta": {}})
 
     def _boxes(self) -> list[str]:
         return [path for path in self.paths if path.endswith(".live")]
@@ -132,8 +131,8 @@ def load(session: str | os.PathLike[str] | Entry) -> Session:
 
 
 def entry(path: str | os.PathLike[str]) -> Entry:
-    """The session that *path* is a file of (the ending may be left out), with all its files; a snapshot stands
-    for itself.
+    """The session that *path* is a file of (the ending may be left out), with all its files; a snapshot
+    stands for itself.
 
     Raises:
         NotATrace: there is no such file.
@@ -159,7 +158,8 @@ def _session_of(path: str) -> Entry | None:
 
 
 def split_name(name: str) -> tuple[str, int, str] | None:
-    """(what all files of the session begin with, segment, "jsonl" | "live" | "json"), None for another name."""
+    """(what all files of the session begin with, segment, "jsonl" | "live" | "json"), None for another
+    name."""
     found = _FILE.fullmatch(name)
     return (found["stem"], int(found["n"] or 0), found["kind"]) if found else None
 
@@ -187,7 +187,8 @@ def _files(folder: str, stem: str | None = None) -> Iterator[_File]:
 
 
 def _entries(files: list[_File], ours: bool = False) -> Iterator[Entry]:
-    """Files put together to sessions; unless they are known as *ours*, files with other names only if they look so."""
+    """Files put together to sessions; unless they are known as *ours*, files with other names only if they
+    look so."""
     stems: dict[str, list[_File]] = {}
     for file in files:
         stems.setdefault(file.stem, []).append(file)
@@ -216,12 +217,15 @@ def _by_trace_id(files: list[_File]) -> list[list[_File]]:
 
 
 def _trace_id(files: list[_File]) -> str:
-    ids = (_head(file.path).get("trace_id") for file in sorted(files, key=lambda file: file.kind, reverse=True))
+    ids = (
+        _head(file.path).get("trace_id") for file in sorted(files, key=lambda file: file.kind, reverse=True)
+    )
     return next((id for id in ids if type(id) is str and id), "")
 
 
 def _head(path: str) -> dict[str, Any]:
-    """The session header in the first line of a journal or a black box, or a snapshot's own keys; {} if none."""
+    """The session header in the first line of a journal or a black box, or a snapshot's own keys; {} if
+    none."""
     if path.endswith(".json"):
         try:
             whole = snapshot(path)
@@ -269,11 +273,18 @@ def _alone(path: str) -> _File:
     name = os.path.basename(path)
     found = _FILE.fullmatch(name)
     stat = os.stat(path)
-    return _File(path, found["stem"] if found else name, 0, found["kind"] if found else "jsonl", stat.st_size, stat.st_mtime)
+    return _File(
+        path,
+        found["stem"] if found else name,
+        0,
+        found["kind"] if found else "jsonl",
+        stat.st_size,
+        stat.st_mtime,
+    )
 
 
 def _seconds(digits: str) -> float | None:
-    """"20240301_134022" as seconds since 1970, None where it is no time."""
+    """ "20240301_134022" as seconds since 1970, None where it is no time."""
     year, month, day = int(digits[:4]), int(digits[4:6]), int(digits[6:8])
     hour, minute, second = int(digits[9:11]), int(digits[11:13]), int(digits[13:15])
     if not (1 <= year and 1 <= month <= 12 and 1 <= day <= 31):
@@ -289,5 +300,3 @@ def _days(year: int, month: int, day: int) -> int:
     year -= month <= 2
     day_of_year = (153 * (month - 3 if month > 2 else month + 9) + 2) // 5 + day - 1  # counted from 1 March
     return year * 365 + year // 4 - year // 100 + year // 400 + day_of_year - 719468
-
-

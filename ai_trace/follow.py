@@ -3,9 +3,9 @@
 Starts and logs come from the black box, ends from the journal. In each look the box is read first and the
 journal behind it to its end, so a step that has ended is never told as begun afterwards.
 
-Guarantees: a half line waits for its other half; a file that is cut, replaced, removed or made anew is followed
-on, and a notice says so; files and segments that appear later are picked up; nothing sleeps or blocks but
-`follow` itself. While nothing happens a look costs three `stat` calls.
+Guarantees: a half line waits for its other half; a file that is cut, replaced, removed or made anew is
+followed on, and a notice says so; files and segments that appear later are picked up; nothing sleeps or
+blocks but `follow` itself. While nothing happens a look costs three `stat` calls.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from .record import Record
 
 __all__ = ["Event", "Follower", "follow"]
 
-_SETTLED_NS: Final = 50_000_000  # file times move in steps of up to 10 ms: a younger one may hide a second change
+# file times move in steps of up to 10 ms: a younger one may hide a second change
+_SETTLED_NS: Final = 50_000_000
 _LOOK_AGAIN_NS: Final = 250_000_000  # between two questions whether the writing process still lives
 _SHORTEST: Final = 0.05  # seconds between two looks while things happen
 _LONGEST: Final = 0.5  # seconds, when nothing has happened for a while
@@ -142,7 +143,9 @@ class Follower:
     def _add(self, stem: str) -> None:
         if stem not in self._segments:
             name = stem if self._kind == "other" else f"{stem}.jsonl"
-            self._segments[stem] = _Segment(name, None if self._kind == "other" else f"{stem}.live", self._last)
+            self._segments[stem] = _Segment(
+                name, None if self._kind == "other" else f"{stem}.live", self._last
+            )
 
 
 class _Segment:
@@ -179,7 +182,8 @@ class _Segment:
         return list(heapq.merge(begun, ended, key=_moment)) if begun and ended else begun or ended
 
     def _skip_history(self, at: int) -> None:
-        """Learn who ended in the history that was skipped: behind *at*, the records may still stand in the box."""
+        """Learn who ended in the history that was skipped: behind *at*, the records may still stand in the
+        box."""
         if self.journal.skipped > at:
             history = scan(self.journal.path, at, until=self.journal.skipped, check=False)
             try:

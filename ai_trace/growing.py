@@ -1,4 +1,5 @@
-"""A journal that grows while it is read, and whatever else happens to it: cut, replaced, removed, made anew."""
+"""A journal that grows while it is read, and whatever else happens to it: cut, replaced, removed, made
+anew."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from .record import Damage, Record
 
 __all__ = ["Event", "Growing"]
 
-_AT_ONCE: Final = 16 * lines.BLOCK  # bytes of one journal in one look, so that history streams in bounded memory
+# bytes of one journal in one look, so that history streams in bounded memory
+_AT_ONCE: Final = 16 * lines.BLOCK
 
 
 class Event(NamedTuple):
@@ -82,7 +84,11 @@ class Growing:
             stat = disk.active.fstat(self._fd)
             self._file = (stat.st_dev, stat.st_ino)
             if self._last is not None:
-                start = lines.last_lines(self.path, self._last) if self._last else _line_end(self._fd, stat.st_size)
+                start = (
+                    lines.last_lines(self.path, self._last)
+                    if self._last
+                    else _line_end(self._fd, stat.st_size)
+                )
                 self._position, self._lines = start, lines.Lines(start, None if start else 0)
                 self.skipped = start
                 self._last = None

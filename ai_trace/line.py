@@ -1,7 +1,7 @@
 """One finished step <-> one line of bytes.
 
-`Parts` is what a line is made of, already text where it can be: each value was encoded once, when it was said,
-and the line is those pieces joined. `encode_step` never fails on parts; `decode` never fails on bytes.
+`Parts` is what a line is made of, already text where it can be: each value was encoded once, when it was
+said, and the line is those pieces joined. `encode_step` never fails on parts; `decode` never fails on bytes.
 """
 
 from __future__ import annotations
@@ -84,16 +84,17 @@ def encode_step(parts: Parts, more: str = "") -> bytes:
 
 
 def seconds(ns: int) -> str:
-    """Nanoseconds since 1970 as JSON number of seconds with microseconds; 0.17 µs, against 0.29 for a float."""
+    """Nanoseconds since 1970 as JSON number of seconds with microseconds; 0.17 µs, against 0.29 for a
+    float."""
     digits = str(ns // 1000)
     if len(digits) < 7 or ns < 0:  # a clock before 1970 or in its first second
         return repr(ns / 1e9)
     return f"{digits[:-6]}.{digits[-6:]}"
 
 
-# Decoding. A line is trusted in two ways: `glance` believes the fixed part and the length that stands in it, and
-# leaves the rest unread; `decode` with *check* parses everything. What neither can read is searched for whole
-# steps: a torn line swallows the one glued behind it, and one bad line should cost one line.
+# Decoding. A line is trusted in two ways: `glance` believes the fixed part and the length that stands in it,
+# and leaves the rest unread; `decode` with *check* parses everything. What neither can read is searched for
+# whole steps: a torn line swallows the one glued behind it, and one bad line should cost one line.
 
 _WORD = r'"([^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*)"'
 _NUMBER = r"(-?\d{1,17}(?:\.\d{1,20})?|null)"
@@ -110,12 +111,12 @@ _MARGIN = b" \t\r\n\xef\xbb\xbf"  # white space, and the bytes of a BOM that a W
 def decode(
     raw: bytes, path: str = "", offset: int = 0, lineno: int | None = None, *, check: bool = True
 ) -> list[Record | Damage]:
-    """What the line *raw*, found at *offset* of *path*, holds: a step, a damage, or several of both where lines
-    are glued; nothing for a blank line. Never raises; time and memory are linear in the line.
+    """What the line *raw*, found at *offset* of *path*, holds: a step, a damage, or several of both where
+    lines are glued; nothing for a blank line. Never raises; time and memory are linear in the line.
 
     Args:
-        lineno: the line's number from 1; gives steps of the older package, which have no id, a name of their own.
-        check: parse all of it. Without, a line whose fixed part reads and whose length fits is believed.
+        lineno: the line's number from 1; gives steps of the older package, which have no id, a name of their
+        own. check: parse all of it. Without, a line whose fixed part reads and whose length fits is believed.
     """
     if not check:
         record = glance(raw, path, offset)
@@ -136,7 +137,8 @@ def decode(
 def glance(raw: bytes, path: str = "", offset: int = 0) -> Record | None:
     """The step in the line *raw*, its fixed part alone read, where its shape and its length prove it whole.
 
-    Damage that keeps the length, inside what is skipped, is not seen (NUL bytes are); `decode` with *check* sees it.
+    Damage that keeps the length, inside what is skipped, is not seen (NUL bytes are); `decode` with *check*
+    sees it.
     """
     if b"\0" in raw or raw[-2:] != b"}\n":
         return None
@@ -147,8 +149,8 @@ def glance(raw: bytes, path: str = "", offset: int = 0) -> Record | None:
 
 
 def glance_block(block: bytes, start: int, stop: int, path: str, offset: int) -> Iterator[Record | Unproven]:
-    """What `glance` says of each line from *start* to *stop* of *block*, which lies at *offset*; and the lines of
-    which it says nothing."""
+    """What `glance` says of each line from *start* to *stop* of *block*, which lies at *offset*; and the
+    lines of which it says nothing."""
     text = ""
     clean = b"\0" not in block
     number = 0
@@ -159,7 +161,8 @@ def glance_block(block: bytes, start: int, stop: int, path: str, offset: int) ->
         if end - start > _LONG or not clean:
             record = glance(raw, path, offset + start)
         else:
-            text = text or block.decode("latin-1")  # once for all short lines: each field is a str as it is found
+            # once for all short lines: each field is a str as it is found
+            text = text or block.decode("latin-1")
             record = _fixed(text, start, raw, path, offset + start)
         yield record if record is not None else Unproven(offset + start, number, raw)
         start = end
@@ -177,7 +180,8 @@ _LONG = 2048  # bytes of a line in which a fixed part is looked for first; few n
 
 
 def _fixed(text: str, start: int, raw: bytes, path: str, offset: int) -> Record | None:
-    """The step whose line *raw* stands at *start* of *text*, bytes taken for Latin-1; None where it proves nothing."""
+    """The step whose line *raw* stands at *start* of *text*, bytes taken for Latin-1; None where it proves
+    nothing."""
     found = _FIXED_PART.match(text, start)
     if found is None:
         return None
@@ -251,8 +255,8 @@ _KINDS = {list: "a list", str: "a text", bool: "true or false", int: "a number",
 def _recover(raw: bytes, place: _Place, reason: str) -> list[Record | Damage]:
     """The whole steps inside a line that is not one, and the damage between them.
 
-    The line falls into pieces where an object begins that no valid JSON could hold there (see `_restarts`). So
-    a piece holds at most one whole step, and each byte is parsed once.
+    The line falls into pieces where an object begins that no valid JSON could hold there (see `_restarts`).
+    So a piece holds at most one whole step, and each byte is parsed once.
     """
     if not raw.strip(b"\0 \t\r\n"):
         return [place.damage(0, len(raw), "NUL bytes, as a power cut leaves them")]
@@ -298,9 +302,10 @@ def _add_damage(found: list[Record | Damage], place: _Place, start: int, end: in
 def _restarts(raw: bytes) -> list[int]:
     """Where in *raw* a new step begins for certain, in order.
 
-    In valid JSON an object never follows a `}` directly, and one inside another follows `:`, `,` or `[`; within
-    a string the quote of its key would stand escaped. So `}{"key":`, and `{"name":` behind anything but those
-    three, begin something new. Behind those three (the line was torn just there) only the length can tell.
+    In valid JSON an object never follows a `}` directly, and one inside another follows `:`, `,` or `[`;
+    within a string the quote of its key would stand escaped. So `}{"key":`, and `{"name":` behind anything
+    but those three, begin something new. Behind those three (the line was torn just there) only the length
+    can tell.
     """
     starts: list[int] = []
     doubtful: list[int] = []

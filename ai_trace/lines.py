@@ -27,7 +27,8 @@ class Lines:
     Attributes:
         offset: where the first line not yet given begins.
         size: how many bytes of that line are here already.
-        count: the number of the last line given, from 1; None where counting did not start at the file's start.
+        count: the number of the last line given, from 1; None where counting did not start at the file's
+        start.
     """
 
     def __init__(self, offset: int = 0, count: int | None = 0) -> None:
@@ -37,7 +38,8 @@ class Lines:
         self._pieces: list[bytes] = []
 
     def feed(self, block: bytes) -> Iterator[tuple[int, int, bytes | None]]:
-        """(offset, length, bytes) of each line that ends in *block*; None for the bytes of one past `MAX_LINE`."""
+        """(offset, length, bytes) of each line that ends in *block*; None for the bytes of one past
+        `MAX_LINE`."""
         first, begin, end = self.first(block)
         if first is not None:
             yield first
@@ -47,9 +49,11 @@ class Lines:
             yield start, len(line), line
 
     def first(self, block: bytes) -> tuple[tuple[int, int, bytes | None] | None, int, int]:
-        """The line that *block* ends, where one was begun before; and between which bytes whole lines stand behind it.
+        """The line that *block* ends, where one was begun before; and between which bytes whole lines stand
+        behind it.
 
-        What comes after the last newline is held. The caller says with `give` which of those lines he has taken.
+        What comes after the last newline is held. The caller says with `give` which of those lines he has
+        taken.
         """
         end = block.rfind(b"\n") + 1
         first = None

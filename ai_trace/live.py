@@ -1,8 +1,8 @@
 """The bytes of the black box: a header line, then one record for each start and each log of the open steps.
 
-A record carries a number that rises strictly (`n`) and stands again at its end (`z`): so a reader knows a whole
-and present record from a torn one, and from the stale bytes that lie behind the last. `at` is the size of the
-journal when it was written. A record whose first byte is `#` is dead: its step has been finished.
+A record carries a number that rises strictly (`n`) and stands again at its end (`z`): so a reader knows a
+whole and present record from a torn one, and from the stale bytes that lie behind the last. `at` is the size
+of the journal when it was written. A record whose first byte is `#` is dead: its step has been finished.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ class Box(NamedTuple):
 
 
 def decode_box(raw: bytes, path: str = "") -> Box:
-    """The bytes of a black box, whatever they are; reading stops at the first record that is not the next one."""
+    """The bytes of a black box, whatever they are; reading stops at the first record that is not the next
+    one."""
     end = raw.find(b"\n") + 1
     header = _object(raw[:end])
     if header is None or "live" not in header:

@@ -1,4 +1,5 @@
-"""The files of one session → one `Session`: journals, the black boxes beside them, segments of forked children.
+"""The files of one session → one `Session`: journals, the black boxes beside them, segments of forked
+children.
 
 Each black box is read before its journal, and a step that stands in both has ended: so a session that runs is
 seen as it was at one moment. The steps stream through `fold`; none of their lines is kept in memory.
@@ -30,13 +31,18 @@ def merged(paths: list[str], size: int, named: dict[str, Any]) -> Session:
     """
     try:
         whole = snapshot(paths[0]) if len(paths) == 1 else None
-        return _Merge(paths, size, named).session() if whole is None else _from_snapshot(whole, paths, size, named)
+        return (
+            _Merge(paths, size, named).session()
+            if whole is None
+            else _from_snapshot(whole, paths, size, named)
+        )
     except OSError as error:
         raise NotATrace(paths[0], refusal(error)) from error
 
 
 def box_and_state(path: str) -> tuple[Box | None, str]:
-    """The black box at *path* and what became of its writer; (None, "ended") where it was removed meanwhile."""
+    """The black box at *path* and what became of its writer; (None, "ended") where it was removed
+    meanwhile."""
     for _ in range(20):
         try:
             fd = disk.active.open_regular(path)
@@ -48,8 +54,10 @@ def box_and_state(path: str) -> tuple[Box | None, str]:
                 # Its writer has locked it and not yet written: a box without a header was left by a death.
                 return box, "unknown"
             state = alive.state(fd, box.header)
-            if state is not None:
+            if state == "running":
                 return box, state
+            if state is not None:  # what it wrote between our reading and its death is there now
+                return reader.read_box(path), state
         except OSError:
             return None, "unknown"
         finally:
@@ -72,7 +80,9 @@ def _from_snapshot(whole: Snapshot, paths: list[str], size: int, named: dict[str
         notices.append("Saved while the session was running: what came after is not in this file")
     info = {**named, **whole.info}
     notices += _newer(info)
-    return fold(whole.steps, damage=whole.damage, state=state, paths=paths, size=size, info=info, notices=notices)
+    return fold(
+        whole.steps, damage=whole.damage, state=state, paths=paths, size=size, info=info, notices=notices
+    )
 
 
 class _Merge:
@@ -95,8 +105,12 @@ class _Merge:
         self.state = together([state for _, _, state in seen])
         boxes = [box for _, box, _ in seen if box is not None]
         for path, box, _ in seen:
-            self.notices += [f"The black box {os.path.basename(path)}: {text}" for text in (box.problems if box else ())]
-        headers = [box.header["session"] for box in boxes if box.header and type(box.header.get("session")) is dict]
+            self.notices += [
+                f"The black box {os.path.basename(path)}: {text}" for text in (box.problems if box else ())
+            ]
+        headers = [
+            box.header["session"] for box in boxes if box.header and type(box.header.get("session")) is dict
+        ]
         # `fold` reads the records to their end before it looks at what they filled: damage, notices and info.
         session = fold(
             self._records(boxes, headers), damage=self.damage, state=self.state, paths=self.paths,
@@ -137,12 +151,15 @@ class _Merge:
                 self._steps += 1
                 yield item
             elif self.state == "unknown":
-                self.notices.append(f"The last line of {os.path.basename(path)} is not whole: it may be being written")
+                self.notices.append(
+                    f"The last line of {os.path.basename(path)} is not whole: it may be being written"
+                )
             else:
                 self.damage.append(item)
 
     def _conclude(self, headers: list[dict[str, Any]], heads: list[dict[str, Any]]) -> None:
-        """Fill in what `fold` cannot know: the header of a box, and what a file's name tells where no line does."""
+        """Fill in what `fold` cannot know: the header of a box, and what a file's name tells where no line
+        does."""
         if not heads:
             self.info.update(self.named)
         elif len(heads) == len(headers):
@@ -162,4 +179,4 @@ def _newer(info: dict[str, Any]) -> list[str]:
     version = info.get("format")
     if type(version) is not int or version <= FORMAT:
         return []
-    return [f"Written in format {version}, newer than {FORMAT}, which this version knows: read as far as understood"]
+    return [f"Written in format {version}, newer than {FORMAT}, which we know: read as far as understood"]

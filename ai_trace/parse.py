@@ -17,13 +17,16 @@ from typing import Any, Final
 __all__ = ["MAX_DEPTH", "parse", "parse_first"]
 
 MAX_DEPTH: Final = 200
-"""Nesting read at most. json.loads in a thread with a 64 KiB stack kills the process from depth 800 (measured on
+"""Nesting read at most. json.loads in a thread with a 64 KiB stack kills the process from depth 800
+(measured on
 CPython 3.10 to 3.13), and no `except` sees that coming; so the depth is counted before the parser runs."""
 
-_MAX_DIGITS: Final = 4300  # sys.int_info.default_max_str_digits; fixed here, so that reading is the same everywhere
+# sys.int_info.default_max_str_digits; fixed here, so that reading is the same everywhere
+_MAX_DIGITS: Final = 4300
 _SPACE: Final = " \t\r\n"
 _PIECE: Final = 1 << 20  # bytes looked at together when nesting is counted
-_RISE: Final = bytes(1 if c in b"[{" else 255 if c in b"]}" else 0 for c in range(256))  # +1, or -1 as signed byte
+# +1, or -1 as signed byte
+_RISE: Final = bytes(1 if c in b"[{" else 255 if c in b"]}" else 0 for c in range(256))
 _OTHERS: Final = bytes(c for c in range(256) if c not in b"[]{}")
 
 

@@ -1,10 +1,11 @@
 """Bytes on disk → steps and damages, in bounded memory; it believes nothing.
 
-Guarantees, whatever is in a file: reading ends; each whole step before and after a damage comes, in order; each
-damage says where and what it is; memory stays within a block and the longest line (64 MiB); nothing is raised
-but `NotATrace`, and `OSError` where the system refuses the file itself.
+Guarantees, whatever is in a file: reading ends; each whole step before and after a damage comes, in order;
+each damage says where and what it is; memory stays within a block and the longest line (64 MiB); nothing is
+raised but `NotATrace`, and `OSError` where the system refuses the file itself.
 
-A half line at the end is no damage while its writer lives: `Scan` holds it apart, with the offset to go on from.
+A half line at the end is no damage while its writer lives: `Scan` holds it apart, with the offset to go on
+from.
 """
 
 from __future__ import annotations
@@ -107,12 +108,15 @@ class Scan:
             yield block
 
 
-def scan(path: str | os.PathLike[str], offset: int = 0, *, until: int | None = None, check: bool = True) -> Scan:
+def scan(
+    path: str | os.PathLike[str], offset: int = 0, *, until: int | None = None, check: bool = True
+) -> Scan:
     """Stream the steps and damages of the journal at *path*, from *offset*, which is the start of a line.
 
     Args:
         until: where to stop, in bytes from the start of the file; a line that is cut there is left for later.
-        check: parse every line as a whole. Without, a line is believed if its small fixed part reads and its length
+        check: parse every line as a whole. Without, a line is believed if its small fixed part reads and its
+        length
             fits, which is several times faster and misses damage that keeps a line's length.
     """
     return Scan(os.fspath(path), offset, until=until, check=check)
@@ -133,7 +137,12 @@ def read_box(path: str) -> Box | None:
         while True:
             raw = _steady(fd, size)
             box = decode_box(raw, path)
-            if len(raw) < size or size >= MAX_BOX or b"\n" in raw[box.used :] or raw[box.used : box.used + 1] not in b"{#":
+            if (
+                len(raw) < size
+                or size >= MAX_BOX
+                or b"\n" in raw[box.used :]
+                or raw[box.used : box.used + 1] not in b"{#"
+            ):
                 return box
             size *= 4
     except OSError:
@@ -155,7 +164,8 @@ Record.fetch = staticmethod(fetch)  # a step that let go of its line finds it ag
 
 
 def read(path: str | os.PathLike[str]) -> Iterator[Record]:
-    """The steps in one file: a journal, a black box, the older package's lines, or a snapshot; damage is skipped.
+    """The steps in one file: a journal, a black box, the older package's lines, or a snapshot; damage is
+    skipped.
 
     Yields:
         Record: in the order of the file; from a black box the open steps.
@@ -194,7 +204,8 @@ def _steps(path: str) -> Iterator[Record]:
 
 
 def _young(path: str) -> bool:
-    """Whether *path* belongs to a session that has nothing to show yet: a box, or an empty journal beside one."""
+    """Whether *path* belongs to a session that has nothing to show yet: a box, or an empty journal beside
+    one."""
     box = path if path.endswith(".live") else os.path.splitext(path)[0] + ".live"
     found = read_box(box)
     return found is not None and found.header is not None and (box == path or not os.path.getsize(path))

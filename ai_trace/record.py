@@ -95,8 +95,8 @@ class Record:
     )  # fmt: skip
 
     fetch: ClassVar[Callable[[str, int, int], bytes] | None] = None
-    """(path, offset, length) -> the bytes there. Put here by the reader, so that this room does no I/O; while it
-    is None, `shed` keeps what it has."""
+    """(path, offset, length) -> the bytes there. Put here by the reader, so that this room does no I/O;
+    while it is None, `shed` keeps what it has."""
 
     def __init__(
         self,
@@ -144,7 +144,8 @@ class Record:
         raw: bytes | None = None,
         open: bool = False,
     ) -> Record:
-        """The step that *data*, a parsed JSON object, describes; *id* is used where it has none of its own."""
+        """The step that *data*, a parsed JSON object, describes; *id* is used where it has none of its
+        own."""
         get, own = data.get, data.get("id")
         return cls(
             name=_name(get("name")),
@@ -165,7 +166,8 @@ class Record:
 
     @property
     def data(self) -> dict[str, Any]:
-        """The whole parsed object, keys unknown to this version included. {} where the line is not JSON after all."""
+        """The whole parsed object, keys unknown to this version included. {} where the line is not JSON
+        after all."""
         if self._data is None:
             self._data = self._parse()
         return self._data
@@ -177,7 +179,8 @@ class Record:
 
     @property
     def logs(self) -> list[dict[str, Any]]:
-        """What the step said, in order: `{"_t": seconds since 1970, …}`; an entry that is no object, as a message."""
+        """What the step said, in order: `{"_t": seconds since 1970, …}`; an entry that is no object, as a
+        message."""
         logs = self.data.get("logs")
         if type(logs) is not list:
             return []
@@ -231,7 +234,8 @@ class Record:
     def shed(self) -> None:
         """Let go of the line's bytes; they are read again from the file when asked for.
 
-        The small fields stay. A step that has no place in a file (it is open, or comes from a snapshot) keeps all.
+        The small fields stay. A step that has no place in a file (it is open, or comes from a snapshot)
+        keeps all.
         """
         if self.open or not (self.path and self.length) or Record.fetch is None:
             return
@@ -270,7 +274,8 @@ class Record:
         return self.data.get(key)
 
     def _parse(self) -> dict[str, Any]:
-        """The object in the line's bytes, read again where they were shed; the file may have changed since."""
+        """The object in the line's bytes, read again where they were shed; the file may have changed
+        since."""
         raw = self._raw
         if raw is None:
             if Record.fetch is None or not self.length:

@@ -1,11 +1,11 @@
-"""One text made safe for the place where it is shown: a terminal, Markdown, a file name. Pure, imports nothing of ours.
+"""One text made safe for the place where it is shown: a terminal, Markdown, a file name. Pure.
 
 A trace holds what an agent read, and so what a stranger wrote. Guarantees:
 
 - `terminal`: the result cannot move the cursor, colour, ring, set a title, reorder or hide text. What could
   is shown as an escape (`\\x1b`, `\\u202e`), so a person sees that it was there.
 - `markdown`, `code`, `fence`: the result adds no heading, table cell, link, HTML or fence of its own.
-- `file_name`: one name inside the folder it is used in, at most 100 bytes, on every system, the same each time.
+- `file_name`: one name inside the folder it is used in, at most 100 bytes, on every system.
 
 Backslashes of the text itself stay single, so `C:\\temp` and regular expressions read as they were; the
 original text is in the data for whoever must tell an escape from its spelling.
@@ -47,7 +47,7 @@ class _Shown(dict[int, str]):
 
 
 def _shown(ch: str) -> str:
-    # `isprintable` refuses controls, formats, surrogates, private and unassigned characters, and spaces but " ".
+    # `isprintable` refuses controls, formats, surrogates, private and unassigned ones, and spaces but " ".
     if ch.isprintable() and not _BLANK.match(ch):
         return ch
     if ch.isspace() and ch not in "\u2028\u2029" and ord(ch) > 0x9F:
@@ -135,7 +135,7 @@ _BACKTICKS: Final = re.compile("`+")
 
 
 def markdown(text: str) -> str:
-    """*text* as plain inline Markdown, one line: shown as it is, whatever Markdown means by its characters."""
+    """*text* as plain inline Markdown, one line: shown as it is, whatever Markdown means by its signs."""
     line = terminal(text.strip()).replace("&", "&amp;").replace("<", "&lt;")
     line = _INLINE.sub(lambda found: "".join("\\" + ch for ch in found[0]), line)
     return _LEADING.sub(_escape_leading, line)

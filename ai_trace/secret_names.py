@@ -1,10 +1,10 @@
 """Secrets known by their name: the key `db_password` in data, and `password=hunter2` in running text.
 
 `KeyNames.secret` judges a key by its segments, so that `monkey`, `author`, `max_tokens` and `session_id` are
-never harmed by a rule for `key`, `auth`, `token` or `session`. `masked` finds `name=value`, `"name": "value"`,
-headers and `--name value` inside a text. It is careful there: what reads like prose, a type, a placeholder or
-a variable (`the password is wrong`, `token: str`, `password=$PW`, `api_key=config.key`) stays as it is.
-`may_hold` answers quickly for a whole record of JSON text, and a no is certain.
+never harmed. `masked` finds `name=value`, `"name": "value"`, headers and `--name value` inside a text. It is
+careful there: what reads like prose, a type, a placeholder or a variable (`the password is wrong`,
+`token: str`, `password=$PW`, `api_key=config.key`) stays as it is. The two `may_hold` answer quickly for a
+whole record of JSON text, and a no is certain.
 """
 
 from __future__ import annotations
@@ -29,16 +29,17 @@ _ASSIGNS: Final = _LOWER.replace(b":", b"=")
 # The last segments of keys that tell about a secret without giving it away: `token_count`, `password_policy`.
 _ABOUT: Final = frozenset(
     """count counts limit limits type types length len size name names path paths file filename files usage
-    budget expiry expires expiration expired at in ttl age until policy policies enabled disabled required valid
-    invalid present missing id ids url uri endpoint link page status state error errors index position offset
-    strength field fields label prompt hint changed updated created rotated accepted consent consents banner
-    settings preferences method provider scheme used remaining total cost price rate ratio per stats details
-    ring issuer audience scope scopes source exists set verified version algorithm alg format is has
+    budget expiry expires expiration expired at in ttl age until policy policies enabled disabled required
+    valid invalid present missing id ids url uri endpoint link page status state error errors index position
+    offset strength field fields label prompt hint changed updated created rotated accepted consent consents
+    banner settings preferences method provider scheme used remaining total cost price rate ratio per stats
+    details ring issuer audience scope scopes source exists set verified version algorithm alg format is has
     manager attempts retries""".split()
 )
-_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+")
 
-_MASKED: Final = re.compile(r"\[redacted(?::[\w .-]{1,40})?\]")
+# Expressions are text until they are needed: `re` keeps what it has compiled.
+_WORDS: Final = r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+"
+_MASKED: Final = r"\[redacted(?::[\w .-]{1,40})?\]"
 _ESCAPES: Final = r"\\{0,3}"  # text that was itself quoted before it came into the text
 
 # A name, and what stands between it and its value. Each word is tried once, so it is linear.
@@ -51,28 +52,28 @@ _FLAG: Final = r"(?<![\w-])--(?P<name>[A-Za-z][\w-]{0,60})(?P<sep> {1,4})(?=[^\s
 _QUOTED: Final = rf"(?P<quote>{_ESCAPES}[\"'])(?P<value>(?:(?!(?P=quote))\\?[^\n])+)"
 _BARE: Final = r"(?P<value>(?:[^\s\"'&;,\\]|\\(?![nrt\"'\\]))+)"
 _SCHEME: Final = (
-    r"(?P<value>(?i:(?:Basic|Bearer|Token|ApiKey|Api-Key|Negotiate|NTLM) +(?!\[redacted)(?=[^\s\"']*\d|\S{16})[^\s\"',;\\]{4,}"
+    r"(?P<value>(?i:(?:Basic|Bearer|Token|ApiKey|Api-Key|Negotiate|NTLM) +"
+    r"(?!\[redacted)(?=[^\s\"']*\d|\S{16})[^\s\"',;\\]{4,}"
     r"|(?:Digest|AWS4-HMAC-SHA256|Hawk|OAuth) +[^\r\n\\=]{1,64}=[^\r\n\\]+))"
 )
 _COOKIES: Final = r"(?P<value>[^\s=;:\"'\\]{1,256}=[^\r\n\"'\\]+)"
 
 # What stands for a value, or says of what kind it is.
-_STANDS_FOR: Final = re.compile(
-    r"(?i:[\[{(<$%*].*|[*x.•…_-]+|none|null|nil|true|false|undefined|str|string|int|integer|float|number|bool|boolean"
-    r"|bytes|any|object|required|optional|hidden|secret|redacted|changeme)",
-    re.DOTALL,
+_STANDS_FOR: Final = (
+    r"(?is)[\[{(<$%*].*|[*x.\u2022\u2026_-]+|none|null|nil|true|false|undefined|str|string|int|integer|float"
+    r"|number|bool|boolean|bytes|any|object|required|optional|hidden|secret|redacted|changeme"
 )
-_CODE: Final = re.compile(r"[A-Za-z_][\w.]{0,200}[\[(].*|[A-Za-z_]+(?:\.[A-Za-z_]+)+", re.DOTALL)
+_CODE: Final = r"(?s)[A-Za-z_][\w.]{0,200}[\[(].*|[A-Za-z_]+(?:\.[A-Za-z_]+)+"
 _PROSE: Final = frozenset(
-    """is are was were to for or and the a an in on of as by with from if not no can must may should will would
-    has have does do flag option argument parameter value values instead when where which that this it but
-    then so because be only""".split()
+    """is are was were to for or and the a an in on of as by with from if not no can must may should will
+    would has have does do flag option argument parameter value values instead when where which that this it
+    but then so because be only""".split()
 )
 
 
 def is_mask(text: str) -> bool:
     """Whether *text* is one of our masks and nothing else."""
-    return _MASKED.fullmatch(text) is not None
+    return text.startswith("[redacted") and re.fullmatch(_MASKED, text) is not None
 
 
 class KeyNames:
@@ -87,8 +88,11 @@ class KeyNames:
         for names in (self._names, self._whole, self._harmless):
             names |= {name.replace("_", "") for name in names}
         self._longest = max((name.count("_") + 1 for name in self._names | self._harmless), default=0)
-        glued = {_glued(name) for name in self._names | self._whole if name.isascii()}
-        self._ends = tuple(sorted(name for name in glued if not any(name != x and name.endswith(x) for x in glued)))
+        ends: tuple[bytes, ...] = ()
+        for name in sorted((_glued(name) for name in self._names | self._whole if name.isascii()), key=len):
+            if not name.endswith(ends):  # `db_password` ends in `password`
+                ends += (name,)
+        self._ends = ends
         self._last_letters = frozenset(name[-3:] for name in self._ends)
         self._compiled: dict[str, re.Pattern[str]] = {}
 
@@ -150,8 +154,9 @@ class KeyNames:
         if quoted := self._expression(_QUOTED).match(text, start):
             return quoted.span("value") if self._hides(quoted["value"], name) else None
         for ending, expression in ((b"authorization", _SCHEME), (b"cookie", _COOKIES)):
-            if name.endswith(ending) and ":" in sep and (value := self._expression(expression).match(text, start)):
-                return value.span("value")
+            if name.endswith(ending) and ":" in sep:
+                if value := self._expression(expression).match(text, start):
+                    return value.span("value")
         bare = self._expression(_BARE).match(text, start)
         if bare is None:
             return None
@@ -161,13 +166,13 @@ class KeyNames:
         return start, start + len(value_text)
 
     def _hides(self, value: str, name: bytes) -> bool:
-        if not value.strip() or _STANDS_FOR.fullmatch(value):
+        if not value.strip() or self._expression(_STANDS_FOR).fullmatch(value):
             return False
-        return not (name.endswith(b"token") and value.isdigit())  # that is a count, or a place in a vocabulary
+        return not (name.endswith(b"token") and value.isdigit())  # a count, or a place in a vocabulary
 
     def _hides_bare(self, value: str, sep: str) -> bool:
         digits = sum(map(str.isdigit, value[:64]))
-        if _CODE.fullmatch(value) or (not digits and self._judge(value)):
+        if self._expression(_CODE).fullmatch(value) or (not digits and self._judge(value)):
             return False
         if sep == "=":
             return not value.isdigit() or len(value) > 3
@@ -202,8 +207,8 @@ class KeyNames:
 
 
 def _segments(key: str) -> list[str]:
-    """The words of a key, in lower case: at `_`, `-`, other signs, digits, and where an upper case letter begins."""
-    return [word.lower() for word in _WORDS.findall(key)]
+    """The words of a key, in lower case: parted by signs, digits and capital letters."""
+    return [word.lower() for word in re.findall(_WORDS, key)]
 
 
 def _glued(name: str) -> bytes:

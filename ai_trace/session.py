@@ -18,7 +18,6 @@ from .tree import Node, ended_at, end_key, innermost_failure, link, walk
 
 __all__ = ["fold", "Session", "step_dict"]
 
-_HEAD_KEYS: Final = ("agent", "session_id", "trace_id", "meta", "format", "writer")
 _NOT_OF_A_STEP: Final = ("len", "session")  # of its line, and of its session
 
 
@@ -154,8 +153,7 @@ class Session:
 
     def head_dict(self, saved_at: str | None = None) -> dict[str, Any]:
         """All of `to_dict` but the steps, for those who write them one by one."""
-        rest = {key: value for key, value in self.info.items() if key not in _HEAD_KEYS}
-        return {
+        head = {
             "agent": self.agent,
             "session_id": self.id,
             "saved_at": saved_at,
@@ -164,7 +162,6 @@ class Session:
             "state": self.state,
             "format": self.info.get("format", FORMAT),
             "writer": self.info.get("writer", VERSION),
-            **rest,
             "started_at": self.started_at,
             "ended_at": self.ended_at,
             "duration_ms": self.duration_ms,
@@ -174,6 +171,8 @@ class Session:
             "damage": [damage._asdict() for damage in self.damage],
             "notices": list(self.notices),
         }
+        rest = {key: self.info[key] for key in self.info if key not in head and key != "steps"}
+        return {**head, **rest}
 
     def to_dict(self, saved_at: str | None = None) -> dict[str, Any]:
         """The whole session as plain data, in the form of the JSON snapshot."""
@@ -184,7 +183,7 @@ class Session:
 
 
 def step_dict(record: Record) -> dict[str, Any]:
-    """*record* as in a snapshot: the older package's keys first, then ours, then whatever else its line held."""
+    """*record* as in a snapshot: the older package's keys, then ours, then whatever else its line held."""
     step = record.to_dict()
     if not record.open and step["finished_at"] is None:
         step["finished_at"] = ended_at(record)

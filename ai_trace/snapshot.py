@@ -1,9 +1,9 @@
 """A session as one file, `.json` or `.md`: at its name there is always one whole version, the old or the new.
 
 The recipe: write a temporary file in the same folder, fsync it, rename it over the name, fsync the folder
-(without the first fsync, ext4 may show an empty file under the new name after a power cut). The temporary file
-is made exclusively, follows no link, is readable by its owner only, and is removed where anything fails; one
-left by a process that died is swept an hour later, when the same snapshot is written again.
+(without the first fsync, ext4 may show an empty file under the new name after a power cut). The temporary
+file is made exclusively, follows no link, is readable by its owner only, and is removed where anything fails;
+one left by a process that died is swept an hour later, when the same snapshot is written again.
 
 Steps are written one by one, so a session of any length needs no second copy in memory.
 """
@@ -33,7 +33,7 @@ _NO_FOLDER_SYNC: Final = (errno.EINVAL, errno.ENOTSUP)  # some network and FUSE 
 
 
 def to_json(session: Session, saved_at: str | None = None) -> Iterator[str]:
-    """The JSON snapshot in pieces: strict JSON in ASCII, the session's own keys first, then a line for each step."""
+    """The JSON snapshot in pieces: strict JSON in ASCII, the session's keys, then a line for each step."""
     head = session.head_dict(saved_at if saved_at is not None else _now())
     yield "{\n"
     for key, value in head.items():
@@ -168,7 +168,8 @@ def _sweep(folder: str, name: str) -> None:
 
 
 def _stem(name: str) -> str:
-    return f".{os.fsdecode(os.fsencode(name)[:180])}."  # 255 bytes is the longest name there is; pid and id need 40
+    """How the temporary files of snapshot *name* begin; pid and id need 40 of a name's 255 bytes."""
+    return f".{os.fsdecode(os.fsencode(name)[:180])}."
 
 
 def _remove(path: str) -> None:

@@ -69,7 +69,8 @@ def _whole(fd: int, size: int) -> bytes:
 
 
 def _may_be_snapshot(head: bytes) -> bool:
-    """Whether *head* begins an object whose first line is no journal line: a whole file is worth parsing then."""
+    """Whether *head* begins an object whose first line is no journal line: a whole file is worth parsing
+    then."""
     head = head.lstrip(b" \t\r\n\xef\xbb\xbf")
     return head[:1] == b"{" and not head.startswith((b'{"name":', b'{"name": ', b'{"live":'))
 

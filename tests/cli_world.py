@@ -1,7 +1,7 @@
-"""A small world for the tests of the commands: trace folders written by hand, and the command line run on them.
+"""A small world for the tests of the commands: trace folders written by hand, and commands run on them.
 
-`World` makes sessions that ended, died, run or are damaged, byte for byte as a recorder would leave them, with
-no help from the writing side. `call` runs a command in this process, `spawn` in one of its own.
+`World` makes sessions that ended, died, run or are damaged, byte for byte as a recorder would leave them,
+with no help from the writing side. `call` runs a command in this process, `spawn` in one of its own.
 """
 
 from __future__ import annotations
@@ -40,8 +40,15 @@ class World:
         self._held: list[int] = []
         self._number = 1000  # of the records added to a box; those that it began with have lower ones
 
-    def session(self, agent: str = "trader", id: str = "20260225_061320", steps: list[dict[str, Any]] | None = None,
-                *, start: float = START, meta: dict[str, Any] | None = None) -> Path:  # fmt: skip
+    def session(
+        self,
+        agent: str = "trader",
+        id: str = "20260225_061320",
+        steps: list[dict[str, Any]] | None = None,
+        *,
+        start: float = START,
+        meta: dict[str, Any] | None = None,
+    ) -> Path:
         """A session that ended: its journal alone. The first line carries the session's header."""
         self.path.mkdir(exist_ok=True)
         head = self.header(agent, id, start, meta)
@@ -51,16 +58,30 @@ class World:
         path.write_bytes(b"".join(lines))
         return path
 
-    def died(self, agent: str = "trader", id: str = "20260225_061320", steps: list[dict[str, Any]] | None = None,
-             open_steps: list[dict[str, Any]] | None = None, *, start: float = START) -> Path:  # fmt: skip
+    def died(
+        self,
+        agent: str = "trader",
+        id: str = "20260225_061320",
+        steps: list[dict[str, Any]] | None = None,
+        open_steps: list[dict[str, Any]] | None = None,
+        *,
+        start: float = START,
+    ) -> Path:
         """A session whose process is gone, with steps still open in its black box."""
         path = self.session(agent, id, steps, start=start)
         who = {**alive.identity(), "pid": NOBODY, "start": "1"}
         path.with_suffix(".live").write_bytes(self._box(agent, id, start, who, open_steps))
         return path
 
-    def running(self, agent: str = "trader", id: str = "20260225_061320", steps: list[dict[str, Any]] | None = None,
-                open_steps: list[dict[str, Any]] | None = None, *, start: float = START) -> Path:  # fmt: skip
+    def running(
+        self,
+        agent: str = "trader",
+        id: str = "20260225_061320",
+        steps: list[dict[str, Any]] | None = None,
+        open_steps: list[dict[str, Any]] | None = None,
+        *,
+        start: float = START,
+    ) -> Path:
         """A session of this very process, which holds its black box until `end`."""
         self.path.mkdir(exist_ok=True)
         box = self.path / f"{agent}_{id}.live"
@@ -77,8 +98,15 @@ class World:
 
     def begins(self, path: Path, one: dict[str, Any]) -> None:
         """A step of the session begins: its record is appended to the black box."""
-        self._note({"start": one["id"], "name": one["name"], "parent": one["parent"],
-                    "started_at": one["started_at"], "context": one["context"]})  # fmt: skip
+        self._note(
+            {
+                "start": one["id"],
+                "name": one["name"],
+                "parent": one["parent"],
+                "started_at": one["started_at"],
+                "context": one["context"],
+            }
+        )
 
     def says(self, path: Path, id: str, **entry: Any) -> None:
         """The open step *id* logs *entry*."""
@@ -100,19 +128,39 @@ class World:
             os.close(self._held.pop())
 
     def header(self, agent: str, id: str, start: float, meta: dict[str, Any] | None = None) -> dict[str, Any]:
-        return {"agent": agent, "session_id": id, "trace_id": f"{zlib.crc32((agent + id).encode()):032x}", "meta": meta or {},
-                "pid": NOBODY, "host": "here", "started_at": start, "format": 1, "writer": "1.0.0"}  # fmt: skip
+        return {
+            "agent": agent,
+            "session_id": id,
+            "trace_id": f"{zlib.crc32((agent + id).encode()):032x}",
+            "meta": meta or {},
+            "pid": NOBODY,
+            "host": "here",
+            "started_at": start,
+            "format": 1,
+            "writer": "1.0.0",
+        }
 
-    def _box(self, agent: str, id: str, start: float, who: dict[str, Any],
-             open_steps: list[dict[str, Any]] | None) -> bytes:  # fmt: skip
+    def _box(
+        self, agent: str, id: str, start: float, who: dict[str, Any], open_steps: list[dict[str, Any]] | None
+    ) -> bytes:
         rows: list[dict[str, Any]] = [{"live": 1, "session": self.header(agent, id, start), "at": 0, **who}]
         number = 0
         for one in (
             open_steps if open_steps is not None else [step("wait", started_at=start + 5, id="f" * 16)]
         ):
             number += 1
-            rows.append({"n": number, "at": 0, "start": one["id"], "name": one["name"], "parent": one["parent"],
-                         "started_at": one["started_at"], "context": one["context"], "z": number})  # fmt: skip
+            rows.append(
+                {
+                    "n": number,
+                    "at": 0,
+                    "start": one["id"],
+                    "name": one["name"],
+                    "parent": one["parent"],
+                    "started_at": one["started_at"],
+                    "context": one["context"],
+                    "z": number,
+                }
+            )
             for entry in one["logs"]:
                 number += 1
                 rows.append({"n": number, "at": 0, "log": one["id"], "entry": entry, "z": number})
@@ -123,15 +171,37 @@ class World:
         return call("--dir", str(self.path), *words, stdin=stdin, **variables)
 
 
-def step(name: str, outcome: str = "ok", *, started_at: float = START, duration_ms: float = 100.0, id: str | None = None,
-         parent: str | None = None, error: str | None = None, context: dict[str, Any] | None = None,
-         logs: list[dict[str, Any]] | None = None, **more: Any) -> dict[str, Any]:  # fmt: skip
+def step(
+    name: str,
+    outcome: str = "ok",
+    *,
+    started_at: float = START,
+    duration_ms: float = 100.0,
+    id: str | None = None,
+    parent: str | None = None,
+    error: str | None = None,
+    context: dict[str, Any] | None = None,
+    logs: list[dict[str, Any]] | None = None,
+    **more: Any,
+) -> dict[str, Any]:
     """A finished step as plain data; without an *id*, one made of its name and time."""
     made = f"{zlib.crc32(repr((name, started_at, duration_ms)).encode()):08x}" + f"{int(duration_ms):08x}"
     usage = {"usage": more.pop("usage")} if "usage" in more else {}
-    return {"name": name, "outcome": outcome, "started_at": started_at, "duration_ms": duration_ms, "id": id or made,
-            "parent": parent, "error": error, "len": 0, **usage, "context": context or {}, "logs": logs or [],
-            "finished_at": started_at + duration_ms / 1000, **more}  # fmt: skip
+    return {
+        "name": name,
+        "outcome": outcome,
+        "started_at": started_at,
+        "duration_ms": duration_ms,
+        "id": id or made,
+        "parent": parent,
+        "error": error,
+        "len": 0,
+        **usage,
+        "context": context or {},
+        "logs": logs or [],
+        "finished_at": started_at + duration_ms / 1000,
+        **more,
+    }
 
 
 def line(row: dict[str, Any]) -> bytes:
@@ -195,8 +265,9 @@ def command(*words: str, flags: tuple[str, ...] = ()) -> list[str]:
     return [sys.executable, *flags, "-m", "ai_trace", *words]
 
 
-def spawn(*words: str, flags: tuple[str, ...] = (), variables: dict[str, str] | None = None,
-          **options: Any) -> subprocess.CompletedProcess[bytes]:  # fmt: skip
+def spawn(
+    *words: str, flags: tuple[str, ...] = (), variables: dict[str, str] | None = None, **options: Any
+) -> subprocess.CompletedProcess[bytes]:
     """Run a command in a process of its own and wait for it."""
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.PIPE)

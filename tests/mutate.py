@@ -1,4 +1,5 @@
-"""Good bytes → damaged bytes, the same for the same seed: what disks, crashes, editors and merges do to files."""
+"""Good bytes → damaged bytes, the same for the same seed: what disks, crashes, editors and merges do to
+files."""
 
 from __future__ import annotations
 
@@ -23,7 +24,11 @@ def _flip(raw: bytes, draw: random.Random) -> bytes:
 
 def _insert(raw: bytes, draw: random.Random) -> bytes:
     at = draw.randint(0, len(raw))
-    return raw[:at] + draw.choice((b"\n", b'"', b"{", b"}", b"\\", b'{"name":', draw.randbytes(draw.randint(1, 9)))) + raw[at:]
+    return (
+        raw[:at]
+        + draw.choice((b"\n", b'"', b"{", b"}", b"\\", b'{"name":', draw.randbytes(draw.randint(1, 9))))
+        + raw[at:]
+    )
 
 
 def _delete(raw: bytes, draw: random.Random) -> bytes:

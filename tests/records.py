@@ -1,4 +1,4 @@
-"""Steps as the reader would hand them out, made by hand, so that folding and showing are proved on their own."""
+"""Steps as the reader would hand them out, made by hand: folding and showing are proved on their own."""
 
 from __future__ import annotations
 

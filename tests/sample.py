@@ -67,8 +67,18 @@ def journal(count: int, *, session: dict[str, Any] | None = SESSION) -> bytes:
 
 
 def box(*records: dict[str, Any], session: dict[str, Any] | None = SESSION, **header: Any) -> bytes:
-    """A black box: its header line and *records*, numbered from 1 as they stand unless they bring their `n`."""
-    head = {"live": 1, "session": session, "at": 0, "pid": 1, "start": "", "host": "elsewhere", "boot": "b", **header}
+    """A black box: its header line and *records*, numbered from 1 as they stand unless they bring their
+    `n`."""
+    head = {
+        "live": 1,
+        "session": session,
+        "at": 0,
+        "pid": 1,
+        "start": "",
+        "host": "elsewhere",
+        "boot": "b",
+        **header,
+    }
     lines = [dumps(head)]
     for number, record in enumerate(records, 1):
         lines.append(dumps({"n": number, "at": 0, **record, "z": record.get("n", number)}))
@@ -76,7 +86,12 @@ def box(*records: dict[str, Any], session: dict[str, Any] | None = SESSION, **he
 
 
 def start(
-    step: int, name: str = "open", *, parent: str | None = None, context: dict[str, Any] | None = None, **more: Any
+    step: int,
+    name: str = "open",
+    *,
+    parent: str | None = None,
+    context: dict[str, Any] | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
     """The black box's record of a step that begins."""
     return {

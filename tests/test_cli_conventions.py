@@ -1,4 +1,4 @@
-"""What every command keeps: exit codes, streams, folders, colours, encodings, pipes, Ctrl-C, names of sessions."""
+"""What every command keeps: exit codes, streams, folders, names of sessions, colours, pipes, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ai_trace.cli import times
-from tests.cli_world import START, World, call, command, environment, line, spawn, step
+from tests.cli_world import START, World, call, command, environment, spawn, step
 
 COMMANDS = ("list", "view", "tail", "stats", "save")
 READING = (["list"], ["view"], ["tail", "--no-follow"], ["stats"])
@@ -33,12 +33,20 @@ def fixture_world(tmp_path: Path) -> Iterator[World]:
 @pytest.fixture(name="rich")
 def fixture_rich(world: World) -> World:
     """A session with an error, a traceback, wide characters and much text."""
-    world.session(steps=[
-        step("plan", id="a" * 16, context={"city": NASTY, "prompt": "word " * 400}, duration_ms=900),
-        step("fetch", "error", parent="a" * 16, error=f"ValueError: {NASTY}", logs=[{"_t": START, "message": NASTY}],
-             traceback="Traceback (most recent call last):\n  File \"x.py\", line 1\nValueError: no\n"),
-        *(step(f"more {n}", started_at=START + n) for n in range(30)),
-    ])  # fmt: skip
+    world.session(
+        steps=[
+            step("plan", id="a" * 16, context={"city": NASTY, "prompt": "word " * 400}, duration_ms=900),
+            step(
+                "fetch",
+                "error",
+                parent="a" * 16,
+                error=f"ValueError: {NASTY}",
+                logs=[{"_t": START, "message": NASTY}],
+                traceback='Traceback (most recent call last):\n  File "x.py", line 1\nValueError: no\n',
+            ),
+            *(step(f"more {n}", started_at=START + n) for n in range(30)),
+        ]
+    )
     return world
 
 
@@ -74,11 +82,19 @@ def test_no_command_is_a_usage_error() -> None:
 
 @pytest.mark.parametrize(
     "words, says",
-    [(["lst"], "Did you mean 'list'?"), (["frobnicate"], "The commands are"), (["list", "--nope"], "--nope"),
-     (["list", "-n", "x"], "not a whole number"), (["list", "--since", "soon"], "write 10m"),
-     (["view", "--grep", "("], "not a regular expression"), (["list", "--color", "red"], "always"),
-     (["list", "--since", "2026-02-30"], "no date"), (["--nope", "list"], "--nope"), (["list", "--stat", "died"], "--stat")],
-)  # fmt: skip
+    [
+        (["lst"], "Did you mean 'list'?"),
+        (["frobnicate"], "The commands are"),
+        (["list", "--nope"], "--nope"),
+        (["list", "-n", "x"], "not a whole number"),
+        (["list", "--since", "soon"], "write 10m"),
+        (["view", "--grep", "("], "not a regular expression"),
+        (["list", "--color", "red"], "always"),
+        (["list", "--since", "2026-02-30"], "no date"),
+        (["--nope", "list"], "--nope"),
+        (["list", "--stat", "died"], "--stat"),
+    ],
+)
 def test_wrong_usage_is_exit_code_2(words: list[str], says: str) -> None:
     """What cannot be understood is said in a sentence on standard error that shows what would be right."""
     done = call(*words)
@@ -89,8 +105,16 @@ def test_wrong_usage_is_exit_code_2(words: list[str], says: str) -> None:
 def test_what_was_typed_is_safe_in_messages(world: World) -> None:
     """Escapes in arguments do not reach the terminal through an error message."""
     world.session()
-    for words in (["\x1b[31m"], ["list", "\x1b[31m"], ["list", "-n", "\x1b[31m"], ["view", "\x1b]0;x\x07"],
-                  ["view", "--grep", "(\x1b"], ["list", "--\x1b"], ["save", "\x9b"], ["list", "--agent", "\x1b"]):  # fmt: skip
+    for words in (
+        ["\x1b[31m"],
+        ["list", "\x1b[31m"],
+        ["list", "-n", "\x1b[31m"],
+        ["view", "\x1b]0;x\x07"],
+        ["view", "--grep", "(\x1b"],
+        ["list", "--\x1b"],
+        ["save", "\x9b"],
+        ["list", "--agent", "\x1b"],
+    ):
         done = world.call(*words)
         assert not {"\x1b", "\x07", "\x9b"} & set(done.out + done.err), words
 
@@ -109,7 +133,7 @@ def test_the_folder_before_after_and_from_the_environment(rich: World) -> None:
 
 
 def test_a_missing_folder_is_failure_but_for_list(world: World) -> None:
-    """There is nothing to view, count, save or end with: exit code 1 and a sentence, nothing on standard output."""
+    """There is nothing to view, count or save: exit code 1 and a sentence, nothing on standard output."""
     for words in (["view"], ["view", "x"], ["stats"], ["tail", "--no-follow"], ["save", "latest"]):
         done = world.call(*words)
         assert (1, "") == done[:2], words
@@ -134,12 +158,21 @@ def fixture_several(world: World) -> World:
 
 @pytest.mark.parametrize(
     "word, name",
-    [("latest", "third"), ("@-1", "second"), ("@-2", "first"), ("@", "third"), ("scout", "first"), ("20260226", "third"),
-     ("trader_20260225", "second"), ("20260225_061320", "first"), ("trader_20260226_061320", "third"),
-     ("scout_20260225_061320.jsonl", "first")],
-)  # fmt: skip
+    [
+        ("latest", "third"),
+        ("@-1", "second"),
+        ("@-2", "first"),
+        ("@", "third"),
+        ("scout", "first"),
+        ("20260226", "third"),
+        ("trader_20260225", "second"),
+        ("20260225_061320", "first"),
+        ("trader_20260226_061320", "third"),
+        ("scout_20260225_061320.jsonl", "first"),
+    ],
+)
 def test_a_session_by_name(several: World, word: str, name: str) -> None:
-    """A unique beginning, a whole name, a file, `latest`, `@-1` (the one before the latest): the same everywhere."""
+    """A unique beginning, a whole name, a file, `latest`, `@-1` (the one before): the same everywhere."""
     steps = [json.loads(one)["name"] for one in several.call("view", word, "--jsonl").out.splitlines()]
     assert [name] == steps
     assert [name] == [row["key"] for row in json.loads(several.call("stats", word, "--json").out)["groups"]]
@@ -151,6 +184,16 @@ def test_a_session_by_path_from_anywhere(several: World, tmp_path: Path) -> None
     path = str(several.path / "scout_20260225_061320.jsonl")
     done = call("view", path, "--jsonl", "--dir", str(tmp_path / "none"))
     assert (0, "first") == (done.code, json.loads(done.out)["name"])
+
+
+def test_a_file_that_happens_to_be_called_so(
+    several: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session's name wins over some file here with that name; a path means the file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scout").write_text("mine\n")
+    assert 0 == several.call("view", "scout").code
+    assert 1 == several.call("view", f".{os.sep}scout").code
 
 
 def test_an_ambiguous_name_lists_its_candidates(several: World) -> None:
@@ -176,16 +219,72 @@ def test_a_name_is_never_a_pattern(several: World, word: str) -> None:
     assert (1, "") == done[:2]
 
 
+# What a trace holds
+
+
+def test_nothing_recorded_acts_on_the_terminal(world: World) -> None:
+    """No control, bidi or invisible character of a trace passes, in any place, through any command.
+
+    nginx CVE-2009-4487, Rack CVE-2022-30123, kubectl CVE-2021-25743: escapes in logs, `\\r` included.
+    """
+    points = [*range(0x20), *range(0x7F, 0xA0), 0xAD, 0x61C, *range(0x200B, 0x2010), *range(0x2028, 0x202F)]
+    points += [
+        *range(0x2060, 0x2070),
+        0xFEFF,
+        *range(0xFFF9, 0xFFFC),
+        0xE0001,
+        0xE0041,
+        0xD800,
+        0xDC80,
+        0x10FFFF,
+    ]
+    rows = []
+    for n, ch in enumerate(map(chr, points)):
+        evil, more = f"a{ch}[31mb", {"traceback": f"Traceback{ch}\n  x{ch}\nE: {ch}", "thread": f"t{ch}"}
+        usage, logs = {"model": evil, "input_tokens": 1}, [{"_t": START, "message": evil, evil: evil}]
+        rows.append(
+            step(
+                evil,
+                evil,
+                started_at=START + n,
+                error=evil,
+                context={evil: evil},
+                usage=usage,
+                logs=logs,
+                **more,
+            )
+        )
+        rows.append(step(evil, "error", started_at=START + n, context={"deep": [{evil: [evil]}]}))
+    world.session(steps=rows, meta={"\x1b]0;x\x07": "\x9b\r"})
+
+    forbidden = set(map(chr, points)) - {"\n", "\t"}
+    for words in (
+        "list", "stats", "stats --by model", "stats --json", "view", "view --full", "view --md",
+        "view --errors", "view --step 0", "view --json", "view --jsonl",
+        "tail --no-follow -n 999", "tail --no-follow --full",
+    ):  # fmt: skip
+        done = world.call(*words.split())
+        assert set() == forbidden & set(done.out + done.err), words
+        assert done.out or done.err
+
+
 # Colours
 
 
 @pytest.mark.parametrize(
     "words, variables, colored",
-    [([], {}, False), (["--color", "always"], {}, True), (["--color", "always"], {"NO_COLOR": "1"}, True),
-     ([], {"FORCE_COLOR": "1"}, True), ([], {"FORCE_COLOR": "0"}, False), ([], {"FORCE_COLOR": ""}, False),
-     ([], {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False), (["--color", "never"], {"FORCE_COLOR": "1"}, False),
-     ([], {"FORCE_COLOR": "1", "TERM": "dumb"}, True)],
-)  # fmt: skip
+    [
+        ([], {}, False),
+        (["--color", "always"], {}, True),
+        (["--color", "always"], {"NO_COLOR": "1"}, True),
+        ([], {"FORCE_COLOR": "1"}, True),
+        ([], {"FORCE_COLOR": "0"}, False),
+        ([], {"FORCE_COLOR": ""}, False),
+        ([], {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        (["--color", "never"], {"FORCE_COLOR": "1"}, False),
+        ([], {"FORCE_COLOR": "1", "TERM": "dumb"}, True),
+    ],
+)
 @pytest.mark.parametrize("name", READING, ids=lambda words: words[0])
 def test_colours_into_a_pipe(
     rich: World, name: list[str], words: list[str], variables: dict[str, str], colored: bool
@@ -198,7 +297,7 @@ def test_colours_into_a_pipe(
 
 @pytest.mark.parametrize("name", READING, ids=lambda words: words[0])
 def test_colours_alone_differ(rich: World, name: list[str]) -> None:
-    """Nothing is told by colour alone: without the escapes of colour the text is the same, and each is reset."""
+    """Nothing is told by colour alone: without the escapes the text is the same, and each is reset."""
     plain, colored = rich.call(*name).out, rich.call(*name, "--color", "always").out
     assert plain == re.sub(r"\x1b\[[0-9;]*m", "", colored)
     for row in colored.splitlines():
@@ -206,8 +305,18 @@ def test_colours_alone_differ(rich: World, name: list[str]) -> None:
         assert not codes or codes[-1] in ("0", "")
 
 
-@pytest.mark.parametrize("words", [["list", "--json"], ["list", "--jsonl"], ["view", "--json"], ["view", "--jsonl"],
-                                   ["stats", "--json"], ["tail", "--json", "--no-follow"]], ids=" ".join)  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["list", "--json"],
+        ["list", "--jsonl"],
+        ["view", "--json"],
+        ["view", "--jsonl"],
+        ["stats", "--json"],
+        ["tail", "--json", "--no-follow"],
+    ],
+    ids=" ".join,
+)
 def test_json_is_strict_ascii_and_never_coloured(rich: World, words: list[str]) -> None:
     """Even with --color always: JSON as RFC 8259 has it, safe for every terminal and code page."""
     out = rich.call(*words, "--color", "always").out
@@ -225,10 +334,14 @@ def test_json_is_strict_ascii_and_never_coloured(rich: World, words: list[str]) 
 
 @pytest.mark.parametrize(
     "variables, encoding, flags",
-    [({"PYTHONIOENCODING": "ascii"}, "ascii", ()), ({"PYTHONIOENCODING": "cp1252"}, "cp1252", ()),
-     ({"PYTHONIOENCODING": "cp950:strict"}, "cp950", ()), ({"PYTHONUTF8": "1"}, "utf-8", ("-W", "error", "-bb", "-OO"))],
+    [
+        ({"PYTHONIOENCODING": "ascii"}, "ascii", ()),
+        ({"PYTHONIOENCODING": "cp1252"}, "cp1252", ()),
+        ({"PYTHONIOENCODING": "cp950:strict"}, "cp950", ()),
+        ({"PYTHONUTF8": "1"}, "utf-8", ("-W", "error", "-bb", "-OO")),
+    ],
     ids=["ascii", "cp1252", "cp950", "utf-8"],
-)  # fmt: skip
+)
 def test_any_encoding_of_the_streams(
     rich: World, variables: dict[str, str], encoding: str, flags: tuple[str, ...]
 ) -> None:
@@ -269,8 +382,12 @@ def test_closed_streams(rich: World, words: list[str]) -> None:
 
     def shell(redirect: str) -> subprocess.CompletedProcess[bytes]:
         script = f'exec "$@" {redirect}'
-        return subprocess.run(["sh", "-c", script, "sh", *command("--dir", str(rich.path), *words)],
-                              capture_output=True, env=environment(), timeout=120)  # fmt: skip
+        return subprocess.run(
+            ["sh", "-c", script, "sh", *command("--dir", str(rich.path), *words)],
+            capture_output=True,
+            env=environment(),
+            timeout=120,
+        )
 
     closed = shell(">&-")
     assert (1, b"ai-trace: standard output is closed\n") == (closed.returncode, closed.stderr)
@@ -281,8 +398,12 @@ def test_closed_streams(rich: World, words: list[str]) -> None:
 def test_ctrl_c_ends_with_130(world: World) -> None:
     """Ctrl-C in a waiting command: exit code 130, colours reset, no traceback."""
     world.session()
-    process = subprocess.Popen(command("--dir", str(world.path), "tail", "--color", "always"), env=environment(),
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    process = subprocess.Popen(
+        command("--dir", str(world.path), "tail", "--color", "always"),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     assert process.stdout is not None
     process.stdout.readline()  # it has begun
     time.sleep(0.1)
@@ -298,12 +419,17 @@ def test_starting_is_cheap() -> None:
     code = (
         "import sys; from ai_trace.cli import main\n"
         "code = main(['--dir', sys.argv[1], *sys.argv[2:]])\n"
-        "heavy = {'dataclasses', 'inspect', 'asyncio', 'pathlib', 'logging', 'tempfile', 'subprocess', 'difflib',\n"
-        "         'datetime', 'decimal', 'html', 'shutil', 'ai_trace.cli.view', 'ai_trace.cli.tail', 'ai_trace.cli.stats'}\n"
+        "heavy = {'dataclasses', 'inspect', 'asyncio', 'pathlib', 'logging', 'tempfile', 'subprocess',\n"
+        "         'difflib', 'datetime', 'decimal', 'html', 'shutil',\n"
+        "         'ai_trace.cli.view', 'ai_trace.cli.tail', 'ai_trace.cli.stats'}\n"
         "print(*sorted(heavy & set(sys.modules)), code, file=sys.stderr)\n"
     )
-    done = subprocess.run([sys.executable, "-S", "-c", code, os.devnull + "-none", "list", "--json"],
-                          capture_output=True, env=environment(), timeout=60)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code, os.devnull + "-none", "list", "--json"],
+        capture_output=True,
+        env=environment(),
+        timeout=60,
+    )
     assert (b"[]\n", b"0\n") == (done.stdout, done.stderr)
 
 
@@ -312,10 +438,16 @@ def test_starting_is_cheap() -> None:
 
 @pytest.mark.parametrize(
     "text, expected",
-    [("2026-02-25T06:13:20Z", START), ("2026-02-25 06:13:20z", START), ("2026-02-25T07:13:20+01:00", START),
-     ("2026-02-25T01:13:20-0500", START), ("2026-02-25T06:13:20.5Z", START + 0.5), ("2026-02-25T06:13Z", START - 20),
-     ("2026-02-25Z", START - 22400)],
-)  # fmt: skip
+    [
+        ("2026-02-25T06:13:20Z", START),
+        ("2026-02-25 06:13:20z", START),
+        ("2026-02-25T07:13:20+01:00", START),
+        ("2026-02-25T01:13:20-0500", START),
+        ("2026-02-25T06:13:20.5Z", START + 0.5),
+        ("2026-02-25T06:13Z", START - 20),
+        ("2026-02-25Z", START - 22400),
+    ],
+)
 def test_dates(text: str, expected: float) -> None:
     """RFC 3339 and its short forms."""
     assert expected == times.parse(text)
@@ -337,8 +469,15 @@ def test_a_date_without_offset_is_local(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_spans() -> None:
     """10m, 2h, 3d mean that long ago, and may be joined."""
-    for text, seconds in (("90s", 90), ("10m", 600), ("2h", 7200), ("3d", 259200), ("1w", 604800), ("1h30m", 5400),
-                          ("1.5h", 5400)):  # fmt: skip
+    for text, seconds in (
+        ("90s", 90),
+        ("10m", 600),
+        ("2h", 7200),
+        ("3d", 259200),
+        ("1w", 604800),
+        ("1h30m", 5400),
+        ("1.5h", 5400),
+    ):
         assert abs(times.now() - seconds - times.parse(text)) < 5
     for text in (
         "",

@@ -23,10 +23,15 @@ def fixture_three(world: World) -> World:
     """An old session that ended, one that died, and the newest, with an error."""
     world.session("trader", "20260225_061320", start=START)
     world.died("trader", "20260226_061320", start=START + 86400)
-    world.session("scout", "20260227_061320", start=START + 2 * 86400, steps=[
-        step("look", started_at=START + 2 * 86400, duration_ms=1500),
-        step("buy", "error", error="ValueError: no", started_at=START + 2 * 86400 + 2, duration_ms=500),
-    ])  # fmt: skip
+    world.session(
+        "scout",
+        "20260227_061320",
+        start=START + 2 * 86400,
+        steps=[
+            step("look", started_at=START + 2 * 86400, duration_ms=1500),
+            step("buy", "error", error="ValueError: no", started_at=START + 2 * 86400 + 2, duration_ms=500),
+        ],
+    )
     return world
 
 
@@ -46,13 +51,29 @@ def test_json_has_stable_keys(three: World) -> None:
     """`--json` is one document whose keys a program may count on."""
     listed = json.loads(three.call("list", "--json").out)
 
-    keys = ["session", "agent", "session_id", "state", "started_at", "duration_ms", "steps", "unfinished", "errors",
-            "damage", "size", "path"]  # fmt: skip
+    keys = [
+        "session",
+        "agent",
+        "session_id",
+        "state",
+        "started_at",
+        "duration_ms",
+        "steps",
+        "unfinished",
+        "errors",
+        "damage",
+        "size",
+        "path",
+    ]
     assert [keys] * 3 == [list(one) for one in listed]
     newest = listed[0]
     assert ("scout_20260227_061320", "scout", 2, 1, 0) == (
-        newest["session"], newest["agent"], newest["steps"], newest["errors"], newest["unfinished"],
-    )  # fmt: skip
+        newest["session"],
+        newest["agent"],
+        newest["steps"],
+        newest["errors"],
+        newest["unfinished"],
+    )
     assert START + 2 * 86400 == newest["started_at"]
     assert 2500.0 == newest["duration_ms"]
     assert ["ended", "died", "ended"] == [one["state"] for one in listed]

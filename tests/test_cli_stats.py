@@ -27,12 +27,14 @@ def stats(world: World, *words: str) -> dict[str, Any]:
 
 
 def test_counts_rates_and_percentiles(world: World) -> None:
-    """Per step name: count, error rate, total, and percentiles by nearest rank: values that really occurred."""
-    world.session(steps=[
-        *(step("think", duration_ms=ms, started_at=START + ms) for ms in range(1, 101)),
-        step("act", "error", duration_ms=7, error="ValueError: no"),
-        step("act", duration_ms=9),
-    ])  # fmt: skip
+    """Per step name: count, error rate, total, and percentiles by nearest rank: values that occurred."""
+    world.session(
+        steps=[
+            *(step("think", duration_ms=ms, started_at=START + ms) for ms in range(1, 101)),
+            step("act", "error", duration_ms=7, error="ValueError: no"),
+            step("act", duration_ms=9),
+        ]
+    )
 
     found = stats(world)
     assert (1, 102, {"ok": 101, "error": 1}) == (found["sessions"], found["steps"], found["outcomes"])
@@ -47,11 +49,13 @@ def test_counts_rates_and_percentiles(world: World) -> None:
 
 def test_unknown_is_unknown(world: World) -> None:
     """Tokens and cost that no step logged are null and "-", never 0."""
-    world.session(steps=[
-        step("free"),
-        step("paid", usage={"model": "m", "input_tokens": 10, "output_tokens": 2, "cost_usd": 0.1}),
-        step("paid", usage={"model": "m", "input_tokens": 5, "cost_usd": 0.2}, started_at=START + 1),
-    ])  # fmt: skip
+    world.session(
+        steps=[
+            step("free"),
+            step("paid", usage={"model": "m", "input_tokens": 10, "output_tokens": 2, "cost_usd": 0.1}),
+            step("paid", usage={"model": "m", "input_tokens": 5, "cost_usd": 0.2}, started_at=START + 1),
+        ]
+    )
 
     found = stats(world)
     usage = {row["key"]: row["usage"] for row in found["groups"]}
@@ -69,9 +73,13 @@ def test_unknown_is_unknown(world: World) -> None:
 
 @pytest.mark.parametrize(
     "by, keys",
-    [("name", {"plan", "act"}), ("agent", {"scout", "trader"}), ("model", {"big", None}),
-     ("session", {"scout_20260226_061320", "trader_20260225_061320"})],
-)  # fmt: skip
+    [
+        ("name", {"plan", "act"}),
+        ("agent", {"scout", "trader"}),
+        ("model", {"big", None}),
+        ("session", {"scout_20260226_061320", "trader_20260225_061320"}),
+    ],
+)
 def test_by(world: World, by: str, keys: set[str | None]) -> None:
     """Rows stand for names, agents, sessions or models; steps without a model have a row of their own."""
     for agent, id in (("trader", "20260225_061320"), ("scout", "20260226_061320")):

@@ -25,8 +25,12 @@ class Tail:
     """A `tail` in a process of its own; *seen* gathers its output, messages included."""
 
     def __init__(self, world: World, *words: str) -> None:
-        self.process = subprocess.Popen(command("--dir", str(world.path), "tail", *words), env=environment(),
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+        self.process = subprocess.Popen(
+            command("--dir", str(world.path), "tail", *words),
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         self.seen: list[str] = []
         self._guard = threading.Timer(HANGS_AFTER_S, self.process.kill)
         self._guard.daemon = True
@@ -201,7 +205,7 @@ def test_several_sessions_at_once(world: World) -> None:
 
 
 def test_truncated_and_replaced(world: World) -> None:
-    """A file that is cut or replaced is read from its start, and that is said; half a line waits for the rest."""
+    """A file that is cut or replaced is read from its start, with a word; half a line waits for the rest."""
     path = world.running(steps=[named(1)], open_steps=[])
     tail = Tail(world)
     tail.until("s01")
@@ -265,10 +269,19 @@ def test_standard_input_cannot_be_followed(world: World) -> None:
 
 def test_an_old_journal_by_its_path(tmp_path: Path) -> None:
     """A file of the older package ends when its last step was shown: nobody writes it any more."""
-    row = {"name": "scan", "context": {}, "started_at": 1.0, "finished_at": 2.0, "duration_ms": 1000.0, "outcome": "ok",
-           "error": None, "logs": []}  # fmt: skip
+    row = {
+        "name": "scan",
+        "context": {},
+        "started_at": 1.0,
+        "finished_at": 2.0,
+        "duration_ms": 1000.0,
+        "outcome": "ok",
+        "error": None,
+        "logs": [],
+    }
     path = tmp_path / "bot_20240301_120000.jsonl"
     path.write_text(json.dumps(row) + "\n")
+    os.utime(path, (START, START))  # one written a moment ago could be of a recorder that just begins
     tail = Tail(World(tmp_path), str(path))
     assert any("scan" in row for row in tail.rest())
     assert 0 == tail.process.returncode

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli_world import START, World, call, command, environment, line, step
+from tests.cli_world import START, World, call, command, environment, step
 
+TRACEBACK = 'Traceback (most recent call last):\n  File "agent.py", line 7, in parse\nValueError: boom\n'
 ROOT_ID, FETCH_ID, PARSE_ID, BUY_ID = "a" * 16, "b" * 16, "ab" * 8, "c" * 16
 
 
@@ -27,15 +28,41 @@ def fixture_world(tmp_path: Path) -> Iterator[World]:
 @pytest.fixture(name="tree")
 def fixture_tree(world: World) -> World:
     """decide { fetch { parse ✘ } ✘, buy }"""
-    world.session(meta={"model": "m-1"}, steps=[
-        step("parse", "error", id=PARSE_ID, parent=FETCH_ID, started_at=START + 0.2, duration_ms=100, error="ValueError: boom",
-             traceback="Traceback (most recent call last):\n  File \"agent.py\", line 7, in parse\nValueError: boom\n",
-             context={"order": {"id": 17}}),
-        step("fetch", "error", id=FETCH_ID, parent=ROOT_ID, started_at=START + 0.1, duration_ms=500, error="ValueError: boom",
-             logs=[{"_t": START + 0.15, "message": "asking", "url": "https://example.org"}]),
-        step("buy", id=BUY_ID, parent=ROOT_ID, started_at=START + 1, duration_ms=1500, context={"Price": 12.5}),
-        step("decide", id=ROOT_ID, started_at=START, duration_ms=3000, context={"prompt": "long " * 500}),
-    ])  # fmt: skip
+    world.session(
+        meta={"model": "m-1"},
+        steps=[
+            step(
+                "parse",
+                "error",
+                id=PARSE_ID,
+                parent=FETCH_ID,
+                started_at=START + 0.2,
+                duration_ms=100,
+                error="ValueError: boom",
+                traceback=TRACEBACK,
+                context={"order": {"id": 17}},
+            ),
+            step(
+                "fetch",
+                "error",
+                id=FETCH_ID,
+                parent=ROOT_ID,
+                started_at=START + 0.1,
+                duration_ms=500,
+                error="ValueError: boom",
+                logs=[{"_t": START + 0.15, "message": "asking", "url": "https://example.org"}],
+            ),
+            step(
+                "buy",
+                id=BUY_ID,
+                parent=ROOT_ID,
+                started_at=START + 1,
+                duration_ms=1500,
+                context={"Price": 12.5},
+            ),
+            step("decide", id=ROOT_ID, started_at=START, duration_ms=3000, context={"prompt": "long " * 500}),
+        ],
+    )
     return world
 
 
@@ -48,7 +75,7 @@ def shown(world: World, *words: str) -> list[str]:
 
 
 def test_the_tree(tree: World) -> None:
-    """Each step stands under the one around it, with its sign, its duration, what it saw, said and failed with."""
+    """Each step stands under the one around it, with sign and duration, what it saw, said and failed with."""
     out = tree.call("view").out
     rows = out.splitlines()
     at = {
@@ -61,8 +88,18 @@ def test_the_tree(tree: World) -> None:
     assert indent["decide"] < indent["fetch"] == indent["buy"] < indent["parse"]
     assert "✔" in rows[at["buy"]] and "1.50 s" in rows[at["buy"]]
     assert "✘" in rows[at["parse"]] and "100 ms" in rows[at["parse"]]
-    for text in ("trader", "20260225_061320", "m-1", "ended", "asking", "https://example.org", "12.5", "17", "ValueError: boom",
-                 'File "agent.py", line 7, in parse'):  # fmt: skip
+    for text in (
+        "trader",
+        "20260225_061320",
+        "m-1",
+        "ended",
+        "asking",
+        "https://example.org",
+        "12.5",
+        "17",
+        "ValueError: boom",
+        'File "agent.py", line 7, in parse',
+    ):
         assert text in out
 
 
@@ -78,14 +115,29 @@ def test_long_values_are_shortened_unless_full(tree: World, words: list[str]) ->
 
 @pytest.mark.parametrize(
     "words, names",
-    [(["--errors"], {"fetch", "parse"}), (["--name", "b*"], {"buy"}), (["--name", "B*"], None), (["-i", "--name", "B*"], {"buy"}),
-     (["--grep", "example.org"], {"fetch"}), (["--grep", r"order\.id=17"], {"parse"}), (["--grep", "price"], None),
-     (["--grep", "price", "-i"], {"buy"}), (["--grep", "^ValueError"], {"fetch", "parse"}), (["--grep", "agent.py"], {"parse"}),
-     (["--last", "1"], {"buy"}), (["--last", "1", "--errors"], {"parse"}), (["--errors", "--grep", "asking"], {"fetch"}),
-     (["--since", "2026-02-25T06:13:21Z"], {"buy"}), (["--step", BUY_ID], {"buy"}), (["--step", "b"], {"fetch", "parse"}),
-     (["--step", "b", "--name", "p*"], {"parse"}), (["--depth", "2"], {"decide", "fetch", "buy"}), (["--depth", "1"], {"decide"})],
+    [
+        (["--errors"], {"fetch", "parse"}),
+        (["--name", "b*"], {"buy"}),
+        (["--name", "B*"], None),
+        (["-i", "--name", "B*"], {"buy"}),
+        (["--grep", "example.org"], {"fetch"}),
+        (["--grep", r"order\.id=17"], {"parse"}),
+        (["--grep", "price"], None),
+        (["--grep", "price", "-i"], {"buy"}),
+        (["--grep", "^ValueError"], {"fetch", "parse"}),
+        (["--grep", "agent.py"], {"parse"}),
+        (["--last", "1"], {"buy"}),
+        (["--last", "1", "--errors"], {"parse"}),
+        (["--errors", "--grep", "asking"], {"fetch"}),
+        (["--since", "2026-02-25T06:13:21Z"], {"buy"}),
+        (["--step", BUY_ID], {"buy"}),
+        (["--step", "b"], {"fetch", "parse"}),
+        (["--step", "b", "--name", "p*"], {"parse"}),
+        (["--depth", "2"], {"decide", "fetch", "buy"}),
+        (["--depth", "1"], {"decide"}),
+    ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)  # fmt: skip
+)
 def test_choosing_steps(tree: World, words: list[str], names: set[str] | None) -> None:
     """The options choose steps alike for every form; where no step fits the exit code is 1, as grep's."""
     done = tree.call("view", "--jsonl", *words)
@@ -115,10 +167,18 @@ def test_a_step_is_named_by_the_beginning_of_its_id(tree: World) -> None:
 
 
 def test_unfinished_steps_and_damage_are_seen(world: World) -> None:
-    """A run that died shows the step it died in, with what that step had said, and where its file is damaged."""
-    path = world.died(open_steps=[
-        step("call model", id="d" * 16, started_at=START + 5, context={"question": "why"}, logs=[{"_t": START + 6, "message": "sent"}])
-    ])  # fmt: skip
+    """A run that died shows the step it died in, what that step had said, and where its file is damaged."""
+    path = world.died(
+        open_steps=[
+            step(
+                "call model",
+                id="d" * 16,
+                started_at=START + 5,
+                context={"question": "why"},
+                logs=[{"_t": START + 6, "message": "sent"}],
+            )
+        ]
+    )
     with path.open("ab") as file:
         file.write(b'{"name":"torn","outco\n')
 
@@ -155,7 +215,10 @@ def test_standard_input(tree: World) -> None:
     raw = next(tree.path.iterdir()).read_bytes()
     done = call("view", "-", "--jsonl", stdin=raw)
     assert (0, 4) == (done.code, len(done.out.splitlines()))
-    old = b'{"name":"old","context":{},"started_at":1.0,"finished_at":2.0,"duration_ms":1000.0,"outcome":"ok","error":null,"logs":[]}\n'
+    old = (
+        b'{"name":"old","context":{},"started_at":1.0,"finished_at":2.0,"duration_ms":1000.0,'
+        b'"outcome":"ok","error":null,"logs":[]}\n'
+    )
     assert "old" in call("view", "-", stdin=old).out
     assert 1 == call("view", "-", stdin=b"").code
     assert 1 == call("view", "-", stdin=b"no trace\n").code
@@ -163,8 +226,16 @@ def test_standard_input(tree: World) -> None:
 
 def test_a_file_of_the_older_package(tmp_path: Path) -> None:
     """What the older package wrote opens by its file name, as its own `view X.jsonl` did."""
-    row = {"name": "scan", "context": {"q": 1}, "started_at": START, "finished_at": START + 1, "duration_ms": 1000.0,
-           "outcome": "error", "error": "KeyError: 'x'", "logs": [{"_t": START, "note": "hm"}]}  # fmt: skip
+    row = {
+        "name": "scan",
+        "context": {"q": 1},
+        "started_at": START,
+        "finished_at": START + 1,
+        "duration_ms": 1000.0,
+        "outcome": "error",
+        "error": "KeyError: 'x'",
+        "logs": [{"_t": START, "note": "hm"}],
+    }
     (tmp_path / "bot_20240301_120000.jsonl").write_text(json.dumps(row) + "\n")
     (tmp_path / "bot_20240301_130000.json").write_text(
         json.dumps({"agent": "bot", "session_id": "20240301_130000", "meta": {}, "steps": [row]})
@@ -212,8 +283,13 @@ class TestTerminal:
 
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-        process = subprocess.Popen(command("--dir", str(world.path), *words), stdin=slave, stdout=slave, stderr=slave,
-                                   env=environment(**{"TERM": "xterm", **variables}))  # fmt: skip
+        process = subprocess.Popen(
+            command("--dir", str(world.path), *words),
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=environment(**{"TERM": "xterm", **variables}),
+        )
         os.close(slave)
         pieces = []
         while True:
@@ -244,7 +320,7 @@ class TestTerminal:
         assert "\x1b" not in self.run(tree, "list", TERM="dumb")
 
     def test_the_pager_gets_the_text(self, tree: World, tmp_path: Path) -> None:
-        """PAGER is a shell's command line, with LESS=FRX unless the user has set LESS; "" and cat are none."""
+        """PAGER is a shell's command line, with LESS=FRX unless LESS is set; "" and cat are none."""
         pager = self.pager(tmp_path, 'echo "by pager, LESS=$LESS"; wc -l | tr -d " "')
         out = self.run(tree, "view", PAGER=f"{pager} --option")
         assert out.startswith("by pager, LESS=FRX\n") and "decide" not in out

@@ -36,7 +36,10 @@ HOSTILE = {
     "a\u202egpj.exe": "a_gpj.exe",
     "\ud800x": "_x",
 }
-ODD = [".", "..", "...", " ", "\0", "/", "///", "-", "_", "~", "\ud800", "x" * 1000, "é" * 500, "🤖" * 300, "." * 500]
+ODD = [
+    ".", "..", "...", " ", "\0", "/", "///", "-", "_", "~", "\ud800",
+    "x" * 1000, "é" * 500, "🤖" * 300, "." * 500,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("agent, expected", HOSTILE.items(), ids=ascii)
@@ -53,7 +56,7 @@ def test_a_plain_name_stays_as_it_is(agent: str) -> None:
 
 @pytest.mark.parametrize("agent", [*HOSTILE, *ODD], ids=lambda agent: ascii(agent)[:40])
 def test_every_name_stays_in_its_folder(agent: str, tmp_path: os.PathLike[str]) -> None:
-    """A file of that name can be made, lies in the folder itself, is not hidden and matches no pattern but itself."""
+    """A file of that name can be made, lies in the folder itself, is not hidden, and is no pattern."""
     _check(safe.file_name(agent))
     path = os.path.join(tmp_path, safe.file_name(agent) + "_20240301_134022.jsonl")
     with open(path, "x"):
@@ -65,11 +68,10 @@ def test_names_of_random_characters_are_safe() -> None:
     """Characters from all of Unicode, in any mixture, give a safe name, twice the same one."""
     random = seeded()
     special = "./\\:*?[]<>|\"'\0\n -~%$\u202e\u200d\ufe0f\u3164"
-    for _ in range(2_000):
+    for _ in range(1_000):
         length = random.choice((1, 3, 20, 200, 1500))
-        agent = "".join(
-            random.choice(special) if random.random() < 0.4 else chr(random.randrange(0x110000)) for _ in range(length)
-        )
+        any_point = (chr(random.randrange(0x110000)) for _ in range(length))
+        agent = "".join(random.choice(special) if random.random() < 0.4 else ch for ch in any_point)
         _check(safe.file_name(agent))
         assert safe.file_name(agent) == safe.file_name(agent)
 

@@ -1,9 +1,11 @@
-"""A session seen as it happens: each start, log and end exactly once, whatever happens to the files meanwhile."""
+"""A session seen as it happens: each start, log and end exactly once, whatever happens to the files
+meanwhile."""
 
 from __future__ import annotations
 
 import os
 import random
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,7 @@ from ai_trace.exceptions import NotATrace
 from ai_trace.follow import Event, Follower, follow
 from tests import sample
 
+ROOM = sys.modules[Follower.__module__]  # `ai_trace.follow` itself is the function
 STEM = "agent_20240301_134022"
 SEED = int(os.environ.get("SEED", time.time_ns() % 1_000_000))
 
@@ -34,7 +37,9 @@ class World:
     def put_box(self, *records: dict[str, object]) -> None:
         """The black box anew, by rename, as the writer does when it makes room."""
         fresh = self.box.with_suffix(".new")
-        fresh.write_bytes(sample.box(*records, host="here", at=self.journal.stat().st_size if self.journal.exists() else 0))
+        fresh.write_bytes(
+            sample.box(*records, host="here", at=self.journal.stat().st_size if self.journal.exists() else 0)
+        )
         fresh.replace(self.box)
 
 
@@ -42,12 +47,13 @@ class World:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(tmp_path)
     monkeypatch.setattr(alive, "state", lambda fd, header: world.states.get(header["host"], "running"))
-    monkeypatch.setattr("ai_trace.follow._LOOK_AGAIN_NS", 0)  # ask for the writer in every look
+    monkeypatch.setattr(ROOM, "_LOOK_AGAIN_NS", 0)  # ask for the writer in every look
     return world
 
 
 def told(events: list[Event]) -> list[str]:
-    """Events in short: "+ name" began, "- name" ended, ". text" logged, "! reason" damage, "# notice", "= state"."""
+    """Events in short: "+ name" began, "- name" ended, ". text" logged, "! reason" damage, "# notice", "=
+    state"."""
     texts: dict[str, Callable[[Event], str]] = {
         "started": lambda event: f"+ {event.record.name}",  # type: ignore[union-attr]
         "finished": lambda event: f"- {event.record.name}",  # type: ignore[union-attr]
@@ -67,7 +73,9 @@ def test_starts_logs_and_ends_come_as_they_happen(world: World) -> None:
     world.put_box(sample.start(1, "a"))
     assert ["+ a", "= running"] == told(follower.poll())
     assert [] == follower.poll()
-    world.put_box(sample.start(1, "a"), sample.log(1, message="one"), sample.start(2, "b", parent=sample.step_id(1)))
+    world.put_box(
+        sample.start(1, "a"), sample.log(1, message="one"), sample.start(2, "b", parent=sample.step_id(1))
+    )
     assert [". one", "+ b"] == told(follower.poll())
     assert ["a", "b"] == [record.name for record in follower.open]
     world.append(sample.line("b", n=2))
@@ -103,7 +111,8 @@ def test_equal_logs_are_each_told(world: World) -> None:
 
 
 def test_a_half_line_waits_for_its_other_half(world: World) -> None:
-    """A line written byte by byte, half a UTF-8 character at a time, is one step, when its newline has come."""
+    """A line written byte by byte, half a UTF-8 character at a time, is one step, when its newline has
+    come."""
     world.put_box()
     follower = Follower(world.journal)
     raw = sample.line("a").replace(b'"a"', '"é漢"'.encode()) + sample.journal(3)
@@ -126,7 +135,8 @@ def test_a_killed_writer_ends_the_following(world: World) -> None:
 
 
 def test_a_file_that_was_cut_is_read_from_its_start(world: World) -> None:
-    """Cut to nothing, cut and grown past its old size between two looks, and cut within a line: all is told."""
+    """Cut to nothing, cut and grown past its old size between two looks, and cut within a line: all is
+    told."""
     follower = Follower(world.journal)
     world.append(sample.journal(2) + b'{"na')
     assert ["- step 1", "- step 2", "= ended"] == told(follower.poll())
@@ -222,8 +232,9 @@ def test_damage_is_told_and_the_next_line_too(world: World) -> None:
 
 
 def test_a_random_life_is_told_exactly_once(world: World) -> None:
-    """Steps begin, log and end in random order, the box is made anew at random, looks come at random: at the end
-    every step was told as begun at most once, every end and every log exactly once, nothing begun after its end."""
+    """Steps begin, log and end in random order, the box is made anew at random, looks come at random: at the
+    end every step was told as begun at most once, every end and every log exactly once, nothing begun after
+    its end."""
     print(f"SEED={SEED}")
     draw = random.Random(SEED)
     follower, seen = Follower(world.journal), list[str]()
@@ -244,7 +255,9 @@ def test_a_random_life_is_told_exactly_once(world: World) -> None:
             stale = records  # the box is not written when a step ends, so its records still stand there
             seen += told(follower.poll()) if draw.random() < 0.5 else []
             continue
-        world.put_box(*(record for records in live.values() for record in records), *(stale if act < 0.2 else ()))
+        world.put_box(
+            *(record for records in live.values() for record in records), *(stale if act < 0.2 else ())
+        )
         stale = []
         seen += told(follower.poll()) if draw.random() < 0.5 else []
     for step, records in live.items():
@@ -261,8 +274,9 @@ def test_a_random_life_is_told_exactly_once(world: World) -> None:
 
 
 def test_an_idle_look_opens_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While nothing changes, a look asks for the state of files and reads none, and pauses grow to half a second."""
-    monkeypatch.setattr("ai_trace.follow._LOOK_AGAIN_NS", 10**15)
+    """While nothing changes, a look asks for the state of files and reads none, and pauses grow to half a
+    second."""
+    monkeypatch.setattr(ROOM, "_LOOK_AGAIN_NS", 10**15)
     world.put_box(sample.start(1, "a"))
     world.append(sample.journal(2))
     for path in (world.box, world.journal):

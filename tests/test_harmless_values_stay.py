@@ -18,15 +18,20 @@ from ai_trace.redact import Redactor
 
 SEED = int(os.environ.get("SEED", time.time_ns() % 1_000_000))
 REDACTOR = Redactor()
+DASHES = "-" * 5
 
 HARMLESS_KEYS = """
-    session_id sessionId input_tokens output_tokens max_tokens maxTokens token_count tokenCount total_tokens tokens
-    prompt_tokens completion_tokens completion_tokens_details cached_tokens reasoning_tokens tokenizer tokenize
+    session_id sessionId input_tokens output_tokens max_tokens maxTokens token_count tokenCount total_tokens
+    tokens
+    prompt_tokens completion_tokens completion_tokens_details cached_tokens reasoning_tokens tokenizer
+    tokenize
     tokenized token_ids token_id token_type token_usage token_limit token_budget max_token eos_token pad_token
-    next_token next_page_token nextPageToken time_to_first_token cost_per_token author authors authority authored
+    next_token next_page_token nextPageToken time_to_first_token cost_per_token author authors authority
+    authored
     authentic authenticated auth_method auth_type auth_url authorization_url authorization_endpoint
     keyboard keynote monkey turkey donkey passage passenger compass bypass passed passing password_policy
-    password_length password_reset_url password_required key keys Key primary_key foreign_key sort_key cache_key
+    password_length password_reset_url password_required key keys Key primary_key foreign_key sort_key
+    cache_key
     partition_key idempotency_key public_key publicKey key_id keyId hotkey keyword keywords s3_key object_key
     secretary secret_name secret_count cookie_policy cookies_accepted cookie_banner cookie_consent api_key_id
     access_key_id api_key_name api_version api_base apiary_keys bearing description context name id parent
@@ -49,29 +54,39 @@ HARMLESS_TEXTS = [
     r"C:\Users\Someone\AppData\Local\Programs\Python\Python311\Lib\site-packages\sklearn\__init__.py",
     "task-scheduler-worker-pool-0123456789abcdef",
     "sk-learn", "import sk-learn-contrib-lightning-2024", "sk-internationalization-team",
-    "risk-assessment-of-things-in-2024", "desk-reservation-service-0123456789", "disk-usage-monitor-20240101120000",
+    "risk-assessment-of-things-in-2024", "desk-reservation-service-0123456789",
+    "disk-usage-monitor-20240101120000",
     "ask-me-anything-about-2024-elections-now", "claude-3-5-sonnet-20241022", "gpt-4o-mini-2024-07-18",
     "meta-llama/Meta-Llama-3.1-70B-Instruct-Turbo", "anthropic.claude-3-opus-20240229-v1:0",
     "2024-03-01T12:00:22.123456+00:00", "step 12 of 40 took 100.123 ms",
-    "https://docs.python.org/3/library/re.html#re.compile", "https://example.org:8080/path@v2/x", "bob@example.org",
+    "https://docs.python.org/3/library/re.html#re.compile", "https://example.org:8080/path@v2/x",
+    "bob@example.org",
     "git@github.com:owner/repository.git", "ssh://git@github.com:22/owner/repository", "http://[::1]:8080/",
-    "npm_config_registry_is_set_to_the_default_one", "hf_hub_download(repo_id='x')", "eyJhbGci is how they begin",
-    "-----BEGIN CERTIFICATE-----\nMIIB" + "A" * 60 + "\n-----END CERTIFICATE-----",
-    "-----BEGIN PUBLIC KEY-----\nMIIB" + "A" * 60 + "\n-----END PUBLIC KEY-----",
-    "A key starts with -----BEGIN PRIVATE KEY----- and ends with another line.",
+    "npm_config_registry_is_set_to_the_default_one", "hf_hub_download(repo_id='x')",
+    "eyJhbGci is how they begin",
+    f"{DASHES}BEGIN CERTIFICATE{DASHES}\nMIIB" + "A" * 60 + f"\n{DASHES}END CERTIFICATE{DASHES}",
+    f"{DASHES}BEGIN PUBLIC KEY{DASHES}\nMIIB" + "A" * 60 + f"\n{DASHES}END PUBLIC KEY{DASHES}",
+    f"A key starts with {DASHES}BEGIN PRIVATE KEY{DASHES} and ends with another line.",
     "the password is wrong", "The password: it must be long.", "Forgot your password? Reset it.", "password:",
     "Your token is valid.", "token: a unit of text", "Secret: never give up", "a secret = a thing not told",
-    "Authorization: the act of allowing something", "Authorization is required", "Authorization: Bearer <token>",
-    "Bearer authentication-required-for-this", "WWW-Authenticate: Bearer realm=\"example\"", "Basic understanding of",
-    "use --token to sign in", "--password is required", "the --token option", "--token TOKEN", "--token <token>",
+    "Authorization: the act of allowing something", "Authorization is required",
+    "Authorization: Bearer <token>",
+    "Bearer authentication-required-for-this", "WWW-Authenticate: Bearer realm=\"example\"",
+    "Basic understanding of",
+    "use --token to sign in", "--password is required", "the --token option", "--token TOKEN",
+    "--token <token>",
     "--api-key=$OPENAI_API_KEY", "--token ${TOKEN}", "max_tokens=4096, temperature=0.2", "tokens: 12345678",
-    "token_count=123456", "input_tokens: 1234567", "token=50256", "author=bob1234", "key=abc123", "sort_key: name12",
+    "token_count=123456", "input_tokens: 1234567", "token=50256", "author=bob1234", "key=abc123",
+    "sort_key: name12",
     "def login(user: str, password: str) -> None:", "def f(token: Optional[str] = None, api_key=None):",
     "api_key=os.environ['OPENAI_API_KEY']", "api_key = os.environ.get('KEY')", "token = self.token",
     "client = Client(api_key=api_key, token=config.token)", "password=getpass.getpass()", "token=token",
-    "f'password={password}'", 'f"{scheme}://{user}:{host}"', "DB_PASSWORD=$PW", "password=****", "password=<secret>",
-    '{"password": "", "token": null, "secret": false}', '{"type": "object", "properties": {"api_key": {"type": "string"}}}',
-    "password=None", "[redacted]", "[redacted:jwt]", "password=[redacted]", "cookie: a small cake", "cookies = []",
+    "f'password={password}'", 'f"{scheme}://{user}:{host}"', "DB_PASSWORD=$PW", "password=****",
+    "password=<secret>",
+    '{"password": "", "token": null, "secret": false}',
+    '{"type": "object", "properties": {"api_key": {"type": "string"}}}',
+    "password=None", "[redacted]", "[redacted:jwt]", "password=[redacted]", "cookie: a small cake",
+    "cookies = []",
     "if token == other: pass", "monkey=banana1234 keyboard=qwertz5678", "session_id=20240301_120022",
 ]  # fmt: skip
 
@@ -101,7 +116,8 @@ def test_nothing_is_no_secret(value: Any) -> None:
 
 def test_numbers_under_secret_names() -> None:
     """A number long enough for a PIN is masked; a number called token counts something."""
-    assert REDACTOR.data({"otp": 123456, "password": 1234}) == ({"otp": "[redacted]", "password": "[redacted]"}, 2)
+    assert REDACTOR.data({"otp": 123456, "password": 1234}) == ({"otp": "[redacted]",
+        "password": "[redacted]"}, 2)
     assert REDACTOR.data({"token": 50256}) == ({"token": 50256}, 0)
 
 
@@ -122,7 +138,8 @@ def test_random_ids_sums_and_images_are_left_alone() -> None:
     for _ in range(300):
         size = draw.randrange(1, 400)
         hexes, image = draw.randbytes(size).hex(), base64.b64encode(draw.randbytes(size)).decode()
-        for text in (hexes, hexes.upper(), f"data:image/png;base64,{image}", f"id {image}", str(uuid.UUID(int=draw.getrandbits(128)))):
+        ident = str(uuid.UUID(int=draw.getrandbits(128)))
+        for text in (hexes, hexes.upper(), f"data:image/png;base64,{image}", f"id {image}", ident):
             assert REDACTOR.text(text) == (text, 0)
 
 
@@ -133,7 +150,8 @@ def test_this_library_reads_without_a_mask() -> None:
         text = path.read_text(encoding="utf-8")
         found = REDACTOR.text(text)[0]
         masked[path.name] = [a for a, b in zip(text.splitlines(), found.splitlines()) if a != b]
-    assert not any(lines for name, lines in masked.items() if not name.startswith(("secret_", "redact"))), masked
+    about_secrets = ("secret_", "redact")
+    assert not any(lines for name, lines in masked.items() if not name.startswith(about_secrets)), masked
 
 
 def test_the_cache_of_verdicts_is_bounded() -> None:

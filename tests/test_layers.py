@@ -15,11 +15,11 @@ from tests.children import ROOT
 
 FLOORS = {
     0: ["exceptions", "parse", "record", "clock", "disk", "safe"],
-    1: ["arrays", "forms", "plain", "secret_rules", "secret_names", "redact", "line", "live", "alive", "current"],
+    1: ["arrays", "forms", "plain", "secret_rules", "secret_names", "redact", "line", "live", "alive", "current", "genai"],
     2: ["capture", "blackbox", "journal", "sinks", "recorder", "reader", "totals", "tree", "session"],
     3: ["step", "surround", "traced", "folder", "follow", "render", "snapshot"],
     4: ["tracer"],
-    5: [],
+    5: ["exporters"],
     6: ["cli", "__init__", "__main__"],
 }
 # (floor, place on it): on its own floor a room may know those that stand left of it.

@@ -1,4 +1,5 @@
-"""One bad line costs one line: whatever bytes are in a file, each whole step comes back and the damage is told."""
+"""One bad line costs one line: whatever bytes are in a file, each whole step comes back and the damage is
+told."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ def names(items: list[Record | Damage]) -> list[str]:
 @pytest.mark.parametrize("check", [True, False])
 @pytest.mark.parametrize("name", sorted(ANSWERS))
 def test_each_damaged_file_gives_what_the_table_says(name: str, check: bool) -> None:
-    """Steps in order, and one damage with the right reason for each bad stretch, whether or not all is parsed."""
+    """Steps in order, and one damage with the right reason for each bad stretch, whether or not all is
+    parsed."""
     answer = ANSWERS[name]
     items = everything(DATA / name, check)
     reasons = [item.reason for item in items if isinstance(item, Damage)]
@@ -69,7 +71,8 @@ def test_a_file_without_one_step_is_named_with_its_reason(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(ANSWERS))
 def test_damages_and_steps_lie_where_they_say(name: str) -> None:
-    """Offset and length of each item cut it out of the file; they never overlap, and what is left is blank."""
+    """Offset and length of each item cut it out of the file; they never overlap, and what is left is
+    blank."""
     raw = (DATA / name).read_bytes()
     end = 0
     for item in everything(DATA / name):
@@ -106,7 +109,8 @@ def test_numbers_that_strict_json_cannot_hold_are_kept_as_text() -> None:
 
 
 def test_damage_in_the_part_that_is_skipped_is_found_when_everything_is_checked(tmp_path: Path) -> None:
-    """A flipped quote deep in a line keeps its length: trusted without checking, damage with it, never an error."""
+    """A flipped quote deep in a line keeps its length: trusted without checking, damage with it, never an
+    error."""
     good = sample.line("a", context={"q": "one"})
     path = tmp_path / "x.jsonl"
     path.write_bytes(good.replace(b'"one"', b'"one#'))
@@ -131,7 +135,9 @@ def test_mutated_files_keep_every_line_that_was_not_touched(tmp_path: Path) -> N
             got = names(everything(path, check))
             untouched = [whole[line] for line in raw.splitlines(keepends=True) if line in whole]
             rest = iter(got)
-            assert all(name in rest for name in untouched), f"round {round_number} of SEED={SEED}: {untouched} {got}"
+            assert all(name in rest for name in untouched), (
+                f"round {round_number} of SEED={SEED}: {untouched} {got}"
+            )
         if round_number % 20 == 0:
             try:
                 folder.load(path).to_dict()
@@ -141,7 +147,12 @@ def test_mutated_files_keep_every_line_that_was_not_touched(tmp_path: Path) -> N
 
 def test_mutated_black_boxes_never_raise() -> None:
     """A black box of any bytes gives open steps or a problem in words."""
-    records = (sample.start(1), sample.log(1, x=1), sample.start(2, parent=sample.step_id(1)), sample.log(2, y="z"))
+    records = (
+        sample.start(1),
+        sample.log(1, x=1),
+        sample.start(2, parent=sample.step_id(1)),
+        sample.log(2, y="z"),
+    )
     good = sample.box(*records)
     for round_number in range(ROUNDS // 4):
         box = decode_box(mutate.mutated(good, seed=f"{SEED}.{round_number}"), "x.live")
@@ -152,9 +163,14 @@ BOMBS = {
     "a million open lists": b"[" * 1_000_000,
     "a million open objects": b'{"a":' * 1_000_000,
     "a deep context": b'{"name":"x","context":' + b"[" * 300_000 + b"]" * 300_000 + b"}",
-    "a deep context behind text": b'{"name":"x","context":{"q":"' + b'\\"[' * 200_000 + b'","d":' + b"[" * 1000,
+    "a deep context behind text": b'{"name":"x","context":{"q":"'
+    + b'\\"[' * 200_000
+    + b'","d":'
+    + b"[" * 1000,
     "a million equal keys": b'{"name":"x","outcome":"ok","context":{' + b'"k":1,' * 1_000_000 + b'"k":2}}',
-    "different keys": b'{"name":"x","outcome":"ok","context":{' + b",".join(b'"%x":1' % n for n in range(200_000)) + b"}}",
+    "different keys": b'{"name":"x","outcome":"ok","context":{'
+    + b",".join(b'"%x":1' % n for n in range(200_000))
+    + b"}}",
     "a long number": b'{"name":"x","outcome":' + b"9" * 1_000_000 + b"}",
     "torn steps glued": b'{"name":"x","outcome":"ok","context":{"q":"' * 100_000,
     "steps inside steps, torn": b'{"name":"x","outcome":"ok","context":' * 100_000,
@@ -167,8 +183,8 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", sorted(BOMBS))
 def test_json_bombs_end_in_a_record_or_a_damage(name: str) -> None:
-    """Deep, wide, long and endless JSON: an answer in time linear in its bytes, even in a thread with a stack of
-    64 KiB, where a parser that recurses would kill the process."""
+    """Deep, wide, long and endless JSON: an answer in time linear in its bytes, even in a thread with a
+    stack of 64 KiB, where a parser that recurses would kill the process."""
     found: list[Record | Damage] = []
     before = threading.stack_size(64 * 1024)
     try:

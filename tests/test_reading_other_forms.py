@@ -1,4 +1,5 @@
-"""Old files open for ever, newer ones as far as they are understood; journals, boxes, segments become one session."""
+"""Old files open for ever, newer ones as far as they are understood; journals, boxes, segments become one
+session."""
 
 from __future__ import annotations
 
@@ -38,10 +39,20 @@ def test_the_older_packages_lines_read_as_a_flat_session() -> None:
     """Its eight keys, with names made from the line's place; agent and time come from the file's name."""
     session = folder.load(FORMATS / "older_20240301_134022.jsonl")
 
-    assert ("older", "20240301_134022", "ended", []) == (session.agent, session.id, session.state, session.damage)
+    assert ("older", "20240301_134022", "ended", []) == (
+        session.agent,
+        session.id,
+        session.state,
+        session.damage,
+    )
     assert ["line-000001", "line-000002", "line-000003"] == [step.id for step in session.steps]
     scan, decide, hold = session.steps
-    assert ("market_scan", "ok", 500.0, {"symbol": "BTC"}) == (scan.name, scan.outcome, scan.duration_ms, scan.context)
+    assert ("market_scan", "ok", 500.0, {"symbol": "BTC"}) == (
+        scan.name,
+        scan.outcome,
+        scan.duration_ms,
+        scan.context,
+    )
     assert [{"_t": sample.T0 + 0.25, "signal": 0.87, "action": "BUY"}] == scan.logs
     assert ("error", 'no "funds"', "NaN") == (decide.outcome, decide.error, decide.context["nan"])
     assert ("skipped", sample.T0 + 2.5) == (hold.outcome, hold.finished_at)
@@ -68,12 +79,17 @@ def test_format_1_reads_whole() -> None:
     )  # fmt: skip
     assert ("worker", "Task-1", "é\u2028") == (plan.thread, plan.task, plan.context["goal"])
     assert {"model": "m-1", "input_tokens": 12, "output_tokens": 3, "cost_usd": 0.25} == plan.usage
-    assert (plan.id, "ValueError: boom", "Traceback…\nValueError: boom") == (call.parent, call.error, call.traceback)
+    assert (plan.id, "ValueError: boom", "Traceback…\nValueError: boom") == (
+        call.parent,
+        call.error,
+        call.traceback,
+    )
     assert ["the disk was full"] == call.notice == session.notices
 
 
 def test_unknown_keys_are_kept_and_change_nothing() -> None:
-    """Lines with keys of a later version read the same; the keys stand in `data`, and their wrong length does no harm."""
+    """Lines with keys of a later version read the same; the keys stand in `data`, and their wrong length
+    does no harm."""
     known = folder.load(FORMATS / "format1_20240301_134022.jsonl")
     more = folder.load(FORMATS / "format1_unknown_keys_20240301_134022.jsonl")
 
@@ -95,14 +111,23 @@ def test_a_black_box_alone_is_a_session() -> None:
     path = FORMATS / "format1_box_20240301_134022.live"
     session = folder.load(path)
 
-    assert ["plan", "call"] == [step.name for step in session.unfinished] == [step.name for step in reader.read(path)]
+    assert (
+        ["plan", "call"]
+        == [step.name for step in session.unfinished]
+        == [step.name for step in reader.read(path)]
+    )
     assert ["thinking", "still"] == [entry["message"] for entry in session.steps[0].logs]
-    assert ("worker", True, None) == (session.steps[0].thread, session.steps[0].open, session.steps[0].outcome)
+    assert ("worker", True, None) == (
+        session.steps[0].thread,
+        session.steps[0].open,
+        session.steps[0].outcome,
+    )
     assert path.name.removesuffix(".live") in [entry.name for entry in folder.sessions(FORMATS)]
 
 
 def test_stale_bytes_of_a_black_box_are_not_read() -> None:
-    """Reading stops where numbers fall or differ or JSON ends; dead records are skipped but keep their count."""
+    """Reading stops where numbers fall or differ or JSON ends; dead records are skipped but keep their
+    count."""
     good = sample.box(sample.start(1), sample.log(1, m=1))
     stale = sample.box(sample.start(7, n=2)).split(b"\n", 1)[1]
     torn = good.replace(b'"z":2', b'"z":9')
@@ -112,7 +137,9 @@ def test_stale_bytes_of_a_black_box_are_not_read() -> None:
     assert ["0" * 15 + "1"] == [step.id for step in decode_box(good + stale).steps]
     assert len(good) == decode_box(good + stale).used
     assert [] == decode_box(torn).steps[0].logs
-    assert [("0" * 15 + "1", [1])] == [(step.id, [log["m"] for log in step.logs]) for step in decode_box(dead).steps]
+    assert [("0" * 15 + "1", [1])] == [
+        (step.id, [log["m"] for log in step.logs]) for step in decode_box(dead).steps
+    ]
     behind_dead = sample.box(sample.start(1), sample.start(2), sample.start(3)).replace(b'{"n":3', b'#"n":3')
     assert 2 == len(decode_box(behind_dead + stale.replace(b"}\n", b"}\n")).steps)
     assert [] == decode_box(b"\0" * 4096).steps and decode_box(b"").header is None
@@ -121,7 +148,11 @@ def test_stale_bytes_of_a_black_box_are_not_read() -> None:
 def test_journal_wins_over_black_box(tmp_path: Path, running: dict[str, str]) -> None:
     """A step in both has ended; logs of a step that is not open are nobody's."""
     put(tmp_path, f"{STEM}.jsonl", sample.journal(3))
-    put(tmp_path, f"{STEM}.live", sample.box(sample.start(2), sample.start(9), sample.log(9, m=1), sample.log(44, m=2)))
+    put(
+        tmp_path,
+        f"{STEM}.live",
+        sample.box(sample.start(2), sample.start(9), sample.log(9, m=1), sample.log(44, m=2)),
+    )
     session = folder.load(tmp_path / f"{STEM}.jsonl")
 
     assert ("running", 4, [sample.step_id(9)]) == (
@@ -135,7 +166,11 @@ def test_the_segments_of_forked_children_are_one_session(tmp_path: Path, running
     main = put(tmp_path, f"{STEM}.jsonl", sample.journal(2))
     put(tmp_path, f"{STEM}.1.jsonl", sample.line("in child", n=10, parent=sample.step_id(1), session=child))
     put(tmp_path, f"{STEM}.1.live", sample.box(sample.start(11, "open in child"), session=child, host="one"))
-    put(tmp_path, f"{STEM}.3.live", sample.box(sample.start(12), session={**child, "segment": 3}, host="three"))
+    put(
+        tmp_path,
+        f"{STEM}.3.live",
+        sample.box(sample.start(12), session={**child, "segment": 3}, host="three"),
+    )
     running.update(one="died", three="running")
     (entry,) = folder.sessions(tmp_path)
 
@@ -144,7 +179,9 @@ def test_the_segments_of_forked_children_are_one_session(tmp_path: Path, running
     )  # fmt: skip
     for path in entry.paths:
         session = folder.load(path)
-        assert ["step 1", "step 2", "in child", "open in child", "open"] == [step.name for step in session.steps]
+        assert ["step 1", "step 2", "in child", "open in child", "open"] == [
+            step.name for step in session.steps
+        ]
         assert 4242 == session.info["pid"]
     running.update(three="ended")
     assert "died" == entry.state == entry.load().state
@@ -163,7 +200,11 @@ def test_files_of_one_name_from_two_sessions_stay_two(tmp_path: Path) -> None:
 def test_the_true_name_of_the_agent_is_found_behind_a_huge_first_line(tmp_path: Path) -> None:
     """The header rides at the end of the first line, however long its context is."""
     header = {**sample.SESSION, "agent": "agent/∞"}
-    put(tmp_path, f"{STEM}.jsonl", sample.line(context={"prompt": "x" * 300_000, "session": {"trace_id": "no"}}, session=header))
+    put(
+        tmp_path,
+        f"{STEM}.jsonl",
+        sample.line(context={"prompt": "x" * 300_000, "session": {"trace_id": "no"}}, session=header),
+    )
 
     (entry,) = folder.sessions(tmp_path)
     assert ("agent/∞", sample.SESSION["trace_id"]) == (entry.agent, entry.trace_id)
@@ -171,8 +212,18 @@ def test_the_true_name_of_the_agent_is_found_behind_a_huge_first_line(tmp_path: 
 
 def test_a_snapshot_beside_its_journal_is_no_second_session(tmp_path: Path) -> None:
     """A lone snapshot is a session; beside a journal it is a copy, still readable by its own path."""
-    snapshot = {"agent": "agent", "session_id": "20240301_134022", "meta": {}, "state": "running",
-                "steps": [{"name": "a", "context": {}, "outcome": "ok"}, {"name": "b", "context": {}, "open": True}, 5]}  # fmt: skip
+    snapshot = {
+        "agent": "agent",
+        "session_id": "20240301_134022",
+        "meta": {},
+        "state": "running",
+        # fmt: skip
+        "steps": [
+            {"name": "a", "context": {}, "outcome": "ok"},
+            {"name": "b", "context": {}, "open": True},
+            5,
+        ],
+    }
     path = put(tmp_path, f"{STEM}.json", json.dumps(snapshot).encode())
     assert [STEM] == [entry.name for entry in folder.sessions(tmp_path)]
     put(tmp_path, f"{STEM}.jsonl", sample.journal(3))
@@ -218,7 +269,8 @@ def test_two_sessions_in_one_file_do_no_harm(tmp_path: Path) -> None:
 
 
 def test_a_folder_full_of_other_things(tmp_path: Path) -> None:
-    """FIFOs, folders, links in a circle and files of other programs are passed over; nothing hangs or raises."""
+    """FIFOs, folders, links in a circle and files of other programs are passed over; nothing hangs or
+    raises."""
     put(tmp_path, f"{STEM}.jsonl", sample.journal(2))
     put(tmp_path, "package.json", b'{"name": "package", "version": "1"}')
     put(tmp_path, "events.jsonl", b'{"event":"click"}\n')
@@ -238,7 +290,8 @@ def test_a_folder_full_of_other_things(tmp_path: Path) -> None:
 
 
 def test_odd_folders_and_names_are_answered(tmp_path: Path) -> None:
-    """No folder: no sessions. A file for a folder, a folder for a file, no file at all: NotATrace with the reason."""
+    """No folder: no sessions. A file for a folder, a folder for a file, no file at all: NotATrace with the
+    reason."""
     path = put(tmp_path, f"{STEM}.jsonl", sample.journal(2))
 
     assert [] == folder.sessions(tmp_path / "nowhere")
@@ -253,9 +306,17 @@ def test_odd_folders_and_names_are_answered(tmp_path: Path) -> None:
     assert 2 == len(folder.load(str(path).removesuffix(".jsonl")).steps)
 
 
-def test_sessions_come_newest_first_and_without_opening_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sessions_come_newest_first_and_without_opening_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Names tell agent and time; a list of many sessions opens none of them."""
-    for stem in ("b_20240301_134022", "a_20240301_134023", "a_20240301_134022-2", "a_b_20231231_235959", "x_20249999_999999"):
+    for stem in (
+        "b_20240301_134022",
+        "a_20240301_134023",
+        "a_20240301_134022-2",
+        "a_b_20231231_235959",
+        "x_20249999_999999",
+    ):
         put(tmp_path, f"{stem}.jsonl", sample.journal(1))
     monkeypatch.setattr(folder, "fetch", lambda *place: pytest.fail("a file was opened"))
     found = folder.sessions(tmp_path)
@@ -263,10 +324,16 @@ def test_sessions_come_newest_first_and_without_opening_files(tmp_path: Path, mo
     order = [entry.name for entry in found if entry.name[0] != "x"]
     assert ["a_20240301_134023", "b_20240301_134022", "a_20240301_134022-2", "a_b_20231231_235959"] == order
     named = next(entry for entry in found if entry.name == "a_20240301_134022-2")
-    assert ("20240301_134022-2", sample.T0, len(sample.journal(1))) == (named.id, named.started_at, named.size)
+    assert ("20240301_134022-2", sample.T0, len(sample.journal(1))) == (
+        named.id,
+        named.started_at,
+        named.size,
+    )
 
 
-def test_a_box_removed_while_it_is_read_means_a_clean_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_box_removed_while_it_is_read_means_a_clean_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The writer removes its box when it closes: a reader that held it open does not call that a death."""
     path = put(tmp_path, f"{STEM}.live", sample.box(sample.start(1)))
 
@@ -275,6 +342,20 @@ def test_a_box_removed_while_it_is_read_means_a_clean_end(tmp_path: Path, monkey
 
     monkeypatch.setattr(alive, "state", closing)
     assert (None, "ended") == merge.box_and_state(str(path))
+
+
+def test_what_a_writer_said_just_before_its_death_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that began between the reading of the box and the death of its writer is not lost."""
+    path = put(tmp_path, f"{STEM}.live", sample.box(sample.start(1, "before")))
+
+    def last_words(fd: int, header: object) -> str:
+        path.write_bytes(sample.box(sample.start(1, "before"), sample.start(2, "last")))
+        return "died"
+
+    monkeypatch.setattr(alive, "state", last_words)
+    assert ["before", "last"] == [step.name for step in folder.load(path).unfinished]
 
 
 def test_a_killed_writer_is_told_from_a_living_one(tmp_path: Path) -> None:
@@ -303,7 +384,11 @@ def test_a_killed_writer_is_told_from_a_living_one(tmp_path: Path) -> None:
     assert ("running", "died") == (while_living.state, dead.state)
     for session in (while_living, dead):
         (step,) = session.unfinished
-        assert ("long call", {"prompt": "hi"}, ["thinking"]) == (step.name, step.context, [log["message"] for log in step.logs])
+        assert ("long call", {"prompt": "hi"}, ["thinking"]) == (
+            step.name,
+            step.context,
+            [log["message"] for log in step.logs],
+        )
 
 
 def test_everything_read_is_a_record_with_plain_data() -> None:

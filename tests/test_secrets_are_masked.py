@@ -38,7 +38,8 @@ PEM_BODY = "\n".join(fake("", 64, ALNUM + "+/", seed) for seed in range(6))
 
 
 def pem(kind: str, newline: str = "\n") -> str:
-    whole = f"{DASHES}BEGIN {kind}PRIVATE KEY{DASHES}\n{PEM_BODY}\n{fake('', 20)}==\n{DASHES}END {kind}PRIVATE KEY{DASHES}"
+    body = f"\n{PEM_BODY}\n{fake('', 20)}==\n"
+    whole = f"{DASHES}BEGIN {kind}PRIVATE KEY{DASHES}{body}{DASHES}END {kind}PRIVATE KEY{DASHES}"
     return whole.replace("\n", newline)
 
 
@@ -84,20 +85,27 @@ CANARIES: dict[str, tuple[str, str]] = {
 }
 IN_TEXT: dict[str, tuple[str, str, str]] = {
     # what it is: (the text, the secret in it, what must be left)
-    "bearer": ("Authorization: Bearer " + fake("", 40), fake("", 40), "Authorization: Bearer [redacted:bearer]"),
-    "bearer alone": ("sent 'Bearer " + fake("v1.", 30) + "'", fake("v1.", 30), "sent 'Bearer [redacted:bearer]'"),
+    "bearer": ("Authorization: Bearer " + fake("", 40), fake("", 40),
+        "Authorization: Bearer [redacted:bearer]"),
+    "bearer alone": ("sent 'Bearer " + fake("v1.", 30) + "'", fake("v1.", 30),
+        "sent 'Bearer [redacted:bearer]'"),
     "bearer short": ("Authorization: Bearer abc123", "abc123", "Authorization: [redacted]"),
     "basic": ("Authorization: Basic dXNlcjpwdw9=", "dXNlcjpwdw9", "Authorization: [redacted]"),
-    "curl": ('curl -H "X-Api-Key: abc123def" https://x.io', "abc123def", 'curl -H "X-Api-Key: [redacted]" https://x.io'),
+    "curl": ('curl -H "X-Api-Key: abc123def" https://x.io', "abc123def",
+        'curl -H "X-Api-Key: [redacted]" https://x.io'),
     "cookie": ("Cookie: sid=abc; theme=dark\nHost: x", "sid=abc", "Cookie: [redacted]\nHost: x"),
     "set-cookie": ("Set-Cookie: sid=a1; Path=/", "sid=a1", "Set-Cookie: [redacted]"),
-    "url": ("https://bob:hunter2@example.org/x", "hunter2", "https://bob:[redacted:url]@example.org/x"),
-    "url in a list": ("redis://:p4@r:6379, http://a:b@c", "p4", "redis://:[redacted:url]@r:6379, http://a:[redacted:url]@c"),
-    "url with @": ("postgres://u:p@ss@db/x", "p@ss", "postgres://u:[redacted:url]@db/x"),
-    "url query": ("https://x.io/?user=a&api_key=abc&n=1", "abc", "https://x.io/?user=a&api_key=[redacted]&n=1"),
+    "url": ("https:" + "//bob:hunter2@example.org/x", "hunter2", "https://bob:[redacted:url]@example.org/x"),
+    "url in a list": ("redis:" + "//:p4@r:6379, http://a:b@c", "p4",
+        "redis://:[redacted:url]@r:6379, http://a:[redacted:url]@c"),
+    "url with @": ("postgres:" + "//u:p@ss@db/x", "p@ss", "postgres://u:[redacted:url]@db/x"),
+    "url query": ("https://x.io/?user=a&api_key=abc&n=1", "abc",
+        "https://x.io/?user=a&api_key=[redacted]&n=1"),
     "assigned": ("password=hunter2", "hunter2", "password=[redacted]"),
-    "env file": ("A=1\nexport DB_PASSWORD=hunter2\nB=2", "hunter2", "A=1\nexport DB_PASSWORD=[redacted]\nB=2"),
-    "connection": ("AccountName=a;AccountKey=Zm9v+/8=;x=1", "Zm9v", "AccountName=a;AccountKey=[redacted];x=1"),
+    "env file": ("A=1\nexport DB_PASSWORD=hunter2\nB=2", "hunter2",
+        "A=1\nexport DB_PASSWORD=[redacted]\nB=2"),
+    "connection": ("AccountName=a;AccountKey=Zm9v+/8=;x=1", "Zm9v",
+        "AccountName=a;AccountKey=[redacted];x=1"),
     "json": ('{"api_key": "abc", "n": 1}', "abc", '{"api_key": "[redacted]", "n": 1}'),
     "json compact": ('{"a":1,"client_secret":"a b"}', "a b", '{"a":1,"client_secret":"[redacted]"}'),
     "json in json": (r'"{\"token\":\"abc\"}"', "abc", r'"{\"token\":\"[redacted]\"}"'),
@@ -109,18 +117,24 @@ IN_TEXT: dict[str, tuple[str, str, str]] = {
     "flag": ("run --token abc --verbose", "abc", "run --token [redacted] --verbose"),
     "flag with =": ("run --api-key=abc", "abc", "run --api-key=[redacted]"),
     "two": ("pwd=a1 secret=b2", "a1", "pwd=[redacted] secret=[redacted]"),
-    "telegram": ("https://api.telegram.org/bot123456789:" + fake("A" + "A", 33) + "/getMe", fake("A" + "A", 33),
-                 "https://api.telegram.org/bot123456789:[redacted:telegram]/getMe"),
+    "telegram": ("https://api.telegram.org/bot123456789:" + fake("A" + "A", 33) + "/getMe",
+        fake("A" + "A", 33), "https://api.telegram.org/bot123456789:[redacted:telegram]/getMe"),
     "slack hook": ("https://hooks.slack.com/services/T0" + "0000000/B00000000/" + fake("", 24), fake("", 24),
-                   "https://hooks.slack.com/[redacted:slack-hook]"),
+        "https://hooks.slack.com/[redacted:slack-hook]"),
 }  # fmt: skip
 SECRET_KEYS = """
-    password passwd pwd passphrase db_password dbPassword DB_PASSWORD password1 password_hash new-password userPassword
-    api_key apikey apiKey ApiKey API_KEY api-key x-api-key X-Api-Key openai_api_key OPENAI_API_KEY OpenAIApiKey
-    api_key_prod api.key headers.x-api-key authorization Authorization Proxy-Authorization HTTP_AUTHORIZATION auth
-    basic_auth cookie cookies Cookie set-cookie Set-Cookie2 session_cookie secret secrets client_secret clientSecret
-    CLIENT-SECRET app_secret secret_key SECRET_KEY_BASE secret_id webhook_secret token access_token accessToken
-    refresh_token auth_token id_token session_token bot_token csrf_token github_token GITHUB_TOKEN token_github
+    password passwd pwd passphrase db_password dbPassword DB_PASSWORD password1 password_hash new-password
+    userPassword
+    api_key apikey apiKey ApiKey API_KEY api-key x-api-key X-Api-Key openai_api_key OPENAI_API_KEY
+    OpenAIApiKey
+    api_key_prod api.key headers.x-api-key authorization Authorization Proxy-Authorization
+    HTTP_AUTHORIZATION auth
+    basic_auth cookie cookies Cookie set-cookie Set-Cookie2 session_cookie secret secrets client_secret
+    clientSecret
+    CLIENT-SECRET app_secret secret_key SECRET_KEY_BASE secret_id webhook_secret token access_token
+    accessToken
+    refresh_token auth_token id_token session_token bot_token csrf_token github_token GITHUB_TOKEN
+    token_github
     x-auth-token oauth2_token bearer jwt private_key privateKey ssh_private_key signing_key encryption_key
     account_key AccountKey access_key aws_secret_access_key AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN master_key
     credentials credential creds aws_credentials otp totp seed_phrase smtp_pass pass accesstoken clientsecret
@@ -170,7 +184,8 @@ def test_a_secret_in_running_text_is_masked_and_the_rest_stays(what: str) -> Non
 def test_no_character_of_a_private_key_is_left() -> None:
     """A key cut off in the middle, on one line or inside code loses every line of its body."""
     cut = pem("RSA ")[:300]
-    for text in (cut, cut.replace("\n", "\\n"), cut.replace("\n", "\n    "), cut.replace("\n", '\\n"\n  "'), cut + "\nNext, we"):
+    broken = [cut.replace("\n", line_end) for line_end in ("\n", "\\n", "\n    ", '\\n"\n  "')]
+    for text in (*broken, cut + "\nNext, we"):
         masked, count = REDACTOR.text(text)
         assert count == 1
         assert not any(line in masked for line in cut.splitlines()), masked
@@ -218,7 +233,8 @@ def test_no_is_certain() -> None:
     print(f"SEED={SEED}")
     draw = random.Random(SEED)
     secrets = [secret for _, secret in CANARIES.values()] + [text for text, _, _ in IN_TEXT.values()]
-    words = ["the", "password", "is:", "token", "=", "sk-", "eyJ", "é", "\n", '"', "\\", "://", "@", "--", "a" * 20, "7" * 17]
+    words = ["the", "password", "is:", "token", "=", "sk-", "eyJ", "é", "\n", '"', "\\", "://", "@", "--"]
+    words += ["a" * 20, "7" * 17]
     masked = 0
     for _ in range(1500):
         parts = [draw.choice(words) for _ in range(draw.randrange(12))]
@@ -227,7 +243,7 @@ def test_no_is_certain() -> None:
             cut = len(secret) if draw.random() < 0.6 else draw.randrange(len(secret))
             parts.insert(draw.randrange(len(parts) + 1), secret[:cut])
         text = draw.choice(["", " "]).join(parts)
-        value = draw.choice([{"a": text}, {"a": [{"b": text}]}, {text: 1}, ["--token", text]])
+        value: Any = draw.choice([{"a": text}, {"a": [{"b": text}]}, {text: 1}, ["--token", text]])
         data, count = REDACTOR.data(value)
         masked += count > 0
         if not REDACTOR.suspects(encoded(value)):
@@ -240,9 +256,11 @@ def test_no_is_certain() -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["a", "://", "://a:", f"{DASHES}BEGIN ", f"{DASHES}BEGIN PRIVATE KEY{DASHES}", "ey" + "J", "ey" + "J.", "ey" + "J-", "@", "sk-",
-     "--", "--a", "=", "a=", ":", ": ", "token=", "token: ", "password=\"", "password='\\\"", "Bearer ", "Bearer a.", "\\", "-",
-     "a-", "a.", "A1", "token --token ", "cookie: a=", "Authorization: Digest ", "://:@", " ", "\n", "xoxb-", "SG.", "aws_"],
+    ["a", "://", "://a:", f"{DASHES}BEGIN ", f"{DASHES}BEGIN PRIVATE KEY{DASHES}",
+     f"{DASHES}BEGIN PRIVATE KEY{DASHES}\nVersion:", "\nVersion: 1", "ey" + "J", "ey" + "J.", "ey" + "J-",
+     "@", "sk-", "--", "--a", "=", "a=", ":", ": ", "token=", "token: ", "password=\"", "password='\\\"",
+     "Bearer ", "Bearer a.", "\\", "-", "a-", "a.", "A1", "token --token ", "cookie: a=",
+     "Authorization: Digest ", "://:@", " ", "\n", "xoxb-", "SG.", "aws_"],
 )  # fmt: skip
 def test_the_time_is_linear(piece: str) -> None:
     """Twice the text takes about twice the time, for texts made to be slow; nothing here is quadratic."""
@@ -293,12 +311,12 @@ def test_a_user_adds_and_leaves_out_rules() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda: DEFAULT_RULES.with_shape("x", hint="acme_", pattern="(acme_"), "no regular expression"),
+        (lambda: DEFAULT_RULES.with_shape("x", hint="acme_", pattern="(acme_"), "is not valid"),
         (lambda: DEFAULT_RULES.with_shape("x", hint="acme_", pattern="(acme_)?"), "matches the empty text"),
+        (lambda: DEFAULT_RULES.with_shape("acme_key", hint="acme_", pattern=r"acme_\w+"), "its own mask"),
         (lambda: DEFAULT_RULES.with_shape("x", hint="", pattern="acme"), "hint"),
         (lambda: DEFAULT_RULES.with_shape("a]b", hint="acme_", pattern="acme"), "name of a redaction rule"),
         (lambda: DEFAULT_RULES.with_names(""), "key name"),
-        (lambda: DEFAULT_RULES.with_names(7), "key name"),  # type: ignore[arg-type]
         (lambda: DEFAULT_RULES.with_harmless("_"), "key name"),
         (lambda: DEFAULT_RULES.without("jwtt"), "no redaction rule called 'jwtt'"),
     ],
@@ -307,7 +325,7 @@ def test_a_rule_that_cannot_work_is_refused_with_a_sentence(change: Any, says: s
     """A bad pattern, hint or name is refused when the rules are made, not in the night of the accident."""
     with pytest.raises(UsageError, match=says) as caught:
         change()
-    assert str(caught.value).endswith((".",))
+    assert str(caught.value).endswith(".")
 
 
 def test_every_rule_says_what_it_is() -> None:

@@ -157,7 +157,8 @@ def test_the_summary_begins_as_the_older_package_s_did() -> None:
     first_six = dict(list(session.summary().items())[:6])
 
     assert {
-        "agent": "a", "session_id": "20240301_134022", "steps": 2, "ok": 1, "errors": 1, "avg_duration_ms": 1000.0,
+        "agent": "a", "session_id": "20240301_134022",
+        "steps": 2, "ok": 1, "errors": 1, "avg_duration_ms": 1000.0,
     } == first_six  # fmt: skip
     json.dumps(session.summary(), allow_nan=False)
 
@@ -180,16 +181,18 @@ def test_tokens_and_cost_are_summed_by_model_and_unknown_stays_unknown() -> None
 
 
 def test_what_rides_on_lines_is_added_up() -> None:
-    """Drops, masks and notices of all lines are the session's; its header is the first, its meta the last said."""
+    """Drops, masks and notices of all lines are the session's; its header is the first, its meta the last."""
     head = {"agent": "a", "session_id": "s", "trace_id": "t", "meta": {"v": 1}}
+    drops = {"disk full": 1, "closed": 1}
     session = fold([
         step(1, session=head, redacted=2, dropped={"disk full": 3}),
-        step(2, session={**head, "meta": {"v": 2}}, redacted=1, dropped={"disk full": 1, "closed": 1}, notice=["moved"]),
+        step(2, session={**head, "meta": {"v": 2}}, redacted=1, dropped=drops, notice=["moved"]),
         step(3, session={**head, "segment": 1, "agent": "child", "meta": {"v": 9}}),
     ])  # fmt: skip
 
     assert ("a", "s", "t", {"v": 2}) == (session.agent, session.id, session.trace_id, session.meta)
-    assert (3, {"closed": 1, "disk full": 4}, ["moved"]) == (session.redacted, session.dropped, session.notices)
+    assert (3, {"closed": 1, "disk full": 4}) == (session.redacted, session.dropped)
+    assert ["moved"] == session.notices
 
 
 def test_the_first_error_is_the_innermost_that_failed_first() -> None:
@@ -237,6 +240,15 @@ def test_damage_and_files_are_passed_on_in_order() -> None:
 
     assert [damage[2], damage[1], damage[0]] == session.damage
     assert ("died", ["a", "b"], 12) == (session.state, session.paths, session.size)
+
+
+def test_a_header_cannot_speak_for_the_session() -> None:
+    """Unknown keys of the header are kept; one named like a key of ours does not take its place."""
+    head = {"agent": "a", "state": "fine", "steps": 7, "totals": {}, "colour": "blue", "pid": 5}
+    plain = fold([step(1, session=head)], state="died").to_dict()
+
+    assert ("died", 1, 1) == (plain["state"], plain["totals"]["steps"], len(plain["steps"]))
+    assert ("blue", 5) == (plain["colour"], plain["pid"])
 
 
 def test_unknown_keys_of_a_line_are_kept() -> None:

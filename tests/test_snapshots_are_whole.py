@@ -35,7 +35,7 @@ def _count(path: str | Path) -> int:
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
 @pytest.mark.parametrize("fault", FAULTS, ids=repr)
 def test_any_failing_call_leaves_the_old_version_or_the_new(fault: Fault, lasting: bool) -> None:
-    """The n-th call on the disk fails, for every n: the name holds one whole version, and nothing else is left."""
+    """The n-th call on the disk fails, for every n: the name holds a whole version, nothing else is left."""
     # Several writes; but not a million, one byte each.
     old, new = _session(2), _session(5, size=200 if lasting and "short" in fault.name else 200_000)
     before = open_descriptors()
@@ -78,7 +78,8 @@ def test_a_power_cut_at_any_point_shows_a_whole_version(tmp_path: Path) -> None:
         if content is None:
             assert not crash.said, crash.story
         else:
-            assert len(json.loads(content)["steps"]) == (4 if "second" in crash.said else pytest.approx(3, abs=1))
+            legal = (4,) if "second" in crash.said else (2, 4)
+            assert len(json.loads(content)["steps"]) in legal, crash.story
     assert seen == {True, False}
 
 
@@ -118,7 +119,8 @@ def test_readers_see_only_whole_versions(tmp_path: Path, monkeypatch: pytest.Mon
 def test_the_keys_of_the_older_package_are_there(tmp_path: Path) -> None:
     """Programs that read its snapshots read ours; what we add stands beside."""
     steps = [failed(1, traceback="Traceback", logs=[{"_t": 1.0, "a": 1}]), step(2, 1, open=True)]
-    path = snapshot.write(fold(steps, info={**INFO, "meta": {"v": 1}}, state="died"), tmp_path / "a.json", "json")
+    session = fold(steps, info={**INFO, "meta": {"v": 1}}, state="died")
+    path = snapshot.write(session, tmp_path / "a.json", "json")
     document = json.loads(Path(path).read_text())
 
     assert ["agent", "session_id", "saved_at", "meta"] == list(document)[:4]
@@ -217,7 +219,7 @@ def test_a_file_held_open_on_windows(
     assert 0 < sum(waited) <= 0.5
 
 
-def test_a_refusal_that_is_no_open_file_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_other_refusal_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Waiting does not help against a missing right."""
     monkeypatch.setattr(disk, "active", _HeldOpen("a.json", 1, 1314))
 

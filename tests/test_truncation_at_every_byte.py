@@ -17,8 +17,9 @@ ENDS = [end for end in range(1, len(GOOD) + 1) if GOOD[end - 1 : end] == b"\n"]
 
 
 def test_scan_at_every_cut(tmp_path: Path) -> None:
-    """Each whole line is a step; the half line is held apart, with the offset at which to go on; nobody calls it
-    damage while its writer may live. Once he is gone it is one damage, or a step that lacks only its newline."""
+    """Each whole line is a step; the half line is held apart, with the offset at which to go on; nobody
+    calls it damage while its writer may live. Once he is gone it is one damage, or a step that lacks only
+    its newline."""
     path = tmp_path / "agent_20240301_134022.jsonl"
     path.write_bytes(GOOD)
     for cut in range(len(GOOD), -1, -1):
@@ -29,16 +30,25 @@ def test_scan_at_every_cut(tmp_path: Path) -> None:
         scan = reader.scan(path, check=False)
         items = list(scan)
 
-        assert [f"step {n}" for n in range(1, whole + 1)] == [item.name for item in items if isinstance(item, Record)]
+        assert [f"step {n}" for n in range(1, whole + 1)] == [
+            item.name for item in items if isinstance(item, Record)
+        ]
         assert whole == len(items)
-        assert (begin, GOOD[begin:cut], cut - begin, whole) == (scan.offset, scan.tail, scan.pending, scan.lines)
+        assert (begin, GOOD[begin:cut], cut - begin, whole) == (
+            scan.offset,
+            scan.tail,
+            scan.pending,
+            scan.lines,
+        )
         last = scan.last()
         if cut + 1 in ENDS:
             assert [Record] == [type(item) for item in last]
         elif cut == begin:
             assert [] == last
         else:
-            assert [Damage(str(path), begin, cut - begin, "cut off: no newline at the end", whole + 1)] == last
+            assert [
+                Damage(str(path), begin, cut - begin, "cut off: no newline at the end", whole + 1)
+            ] == last
 
 
 def test_load_at_every_cut(tmp_path: Path) -> None:
@@ -89,7 +99,9 @@ def test_the_last_lines_are_found_from_the_end(tmp_path: Path, monkeypatch: pyte
 
 def test_a_black_box_cut_at_every_byte() -> None:
     """Only whole records count: a step and its logs up to the cut."""
-    good = sample.box(sample.start(1), sample.log(1, m=1), sample.start(2), sample.log(2, m=2), sample.log(1, m=3))
+    good = sample.box(
+        sample.start(1), sample.log(1, m=1), sample.start(2), sample.log(2, m=2), sample.log(1, m=3)
+    )
     ends = [end for end in range(1, len(good) + 1) if good[end - 1 : end] == b"\n"]
     wanted = [[], [], [[]], [[1]], [[1], []], [[1], [2]], [[1, 3], [2]]]
     for cut in range(len(good) + 1):

@@ -103,7 +103,7 @@ def _split(argv: list[str]) -> tuple[list[str], str | None, list[str]]:
 
 
 def _without_command(argv: list[str], out: Output) -> int:
-    """`ai-trace -h`, `ai-trace -V`, and `ai-trace` alone: the help, where it was not asked for as an error."""
+    """`ai-trace -h`, `-V`, and `ai-trace` alone: the help, as an error where it was not asked for."""
     rows = "\n".join(f"  {name:<7} {text}" for name, (_, text) in COMMANDS.items())
     parser = _parser(
         out, "ai-trace", "The flight recorder for AI agents: see what an agent did.",
@@ -122,8 +122,12 @@ def _parser(out: Output, prog: str, description: str, epilog: str) -> ArgumentPa
     parser.add_argument("-V", "--version", action="version", version=f"ai-trace {VERSION}")
     parser.add_argument("--dir", metavar="DIR", default=os.environ.get("AI_TRACE_DIR") or "traces",
                         help="folder of the traces (default: $AI_TRACE_DIR, else traces)")  # fmt: skip
-    parser.add_argument("--color", choices=("auto", "always", "never"), default="auto",
-                        help="colours: auto (on a terminal, unless NO_COLOR is set), always, never")  # fmt: skip
+    parser.add_argument(
+        "--color",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="colours: auto (on a terminal, unless NO_COLOR is set), always, never",
+    )
     return parser
 
 

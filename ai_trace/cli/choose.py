@@ -1,10 +1,10 @@
 """Which session a person means: a word of the command line -> an entry of the trace folder, or a file.
 
 The rule, the first that fits: nothing or `latest` is the newest session, `@-1` the one before it, `@-2` the
-one before that (as `HEAD~1` counts in git) · a file that exists, here or in the trace folder · the exact id or
-name of a session · the beginning of just one session's id or name.
-Names are compared as text: what the user typed is never a pattern. Where several sessions fit they are listed,
-where none fits the nearest names are, and both end with exit code 1.
+one before that (as `HEAD~1` counts in git) · a path, or a file's name here or in the trace folder · the exact
+id or name of a session · the beginning of just one session's id or name · any other file.
+Names are compared as text: what the user typed is never a pattern. Where several sessions fit they are
+listed, where none fits the nearest names are, and both end with exit code 1.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ HELP: Final = (
     "a session: the beginning of its id or name, a file, 'latest' (the default), "
     "'@-1' (the one before the latest), or '-' for standard input"
 )
+_SUFFIXES: Final = (".jsonl", ".json", ".live")
 _SHOWN: Final = 10  # candidates in a message
 
 
@@ -63,7 +64,20 @@ def choose(word: str | None, trace_dir: str) -> folder.Entry | str:
     if found:
         return _back(int(found[1]), trace_dir)
     path = _file(word, trace_dir)
-    return path if path is not None else _by_name(word, trace_dir)
+    if path is not None and (os.sep in word or "/" in word or word.endswith(_SUFFIXES)):
+        return path
+    known = entries(trace_dir)
+    fit = [entry for entry in known if word in (entry.id, entry.name)]
+    fit = fit or [entry for entry in known if entry.id.startswith(word) or entry.name.startswith(word)]
+    if len(fit) == 1:
+        return fit[0]
+    if fit:
+        raise Stop(f"'{word}' is the beginning of {len(fit)} sessions:", rows=_listed(fit))
+    if path is not None:
+        return path
+    if not known:
+        raise Stop(f"no session '{word}': {missing(trace_dir)}")
+    raise Stop(f"no session '{word}' in {trace_dir}. The nearest:", rows=_listed(_nearest(word, known)))
 
 
 def _back(steps: int, trace_dir: str) -> folder.Entry:
@@ -91,19 +105,6 @@ def _file(word: str, trace_dir: str) -> str | None:
         if os.path.exists(path) and not os.path.isdir(path):
             return path
     return None
-
-
-def _by_name(word: str, trace_dir: str) -> folder.Entry:
-    known = entries(trace_dir)
-    fit = [entry for entry in known if word in (entry.id, entry.name)]
-    fit = fit or [entry for entry in known if entry.id.startswith(word) or entry.name.startswith(word)]
-    if len(fit) == 1:
-        return fit[0]
-    if fit:
-        raise Stop(f"'{word}' is the beginning of {len(fit)} sessions:", rows=_listed(fit))
-    if not known:
-        raise Stop(f"no session '{word}': {missing(trace_dir)}")
-    raise Stop(f"no session '{word}' in {trace_dir}. The nearest:", rows=_listed(_nearest(word, known)))
 
 
 def _nearest(word: str, known: Sequence[folder.Entry]) -> list[folder.Entry]:

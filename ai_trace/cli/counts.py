@@ -1,8 +1,8 @@
 """The numbers behind `ai-trace stats`: counts, rates, durations, tokens and cost, gathered step by step.
 
-Memory holds 8 bytes for each duration and one group per key, nothing else. Percentiles are by nearest rank: p95
-is a duration that really happened, and 95 % were no longer. Unknown is unknown: tokens and cost that no step
-logged are None, never 0, and a duration that is no number is counted apart.
+Memory holds 8 bytes for each duration and one group per key, nothing else. Percentiles are by nearest rank:
+p95 is a duration that really happened, and 95 % were no longer. Unknown is unknown: tokens and cost that no
+step logged are None, never 0, and a duration that is no number is counted apart.
 """
 
 from __future__ import annotations
@@ -57,10 +57,13 @@ class Counts:
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = _Group()
-        group.add(step)
-        self._usage.add(step)
         self._outcomes[step.outcome or "unknown"] += 1
-        self._sums["durations_unknown"] += duration_of(step) is None
+        duration = duration_of(step)
+        if duration is None:
+            self._sums["durations_unknown"] += 1
+        group.add(step, duration)
+        if step.usage:
+            self._usage.add(step)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain data; groups by total duration, the longest first."""
@@ -132,10 +135,9 @@ class _Group:
         self.durations = array("d")
         self.usage = _Usage()
 
-    def add(self, step: Record) -> None:
+    def add(self, step: Record, duration: float | None) -> None:
         self.count += 1
         self.errors += step.outcome == "error"
-        duration = duration_of(step)
         if duration is not None:
             self.durations.append(duration)
         if step.usage:

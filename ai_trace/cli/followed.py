@@ -1,7 +1,8 @@
 """One followed session: what happens in it, chosen and written as lines for people or for programs.
 
-A step is written when it begins, with what it saw, at the depth of the steps open around it; its logs follow as
-they are said; its end repeats nothing. A failure that comes up from a step inside is told in full only there.
+A step is written when it begins, with what it saw, at the depth of the steps open around it; its logs follow
+as they are said; its end repeats nothing. A failure that comes up from a step inside is told in full only
+there.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Followed:
         return events
 
     def _history(self, last: int) -> list[Event]:
-        """The *last* finished steps that fit, then what is open; with options that choose, all of the past is read."""
+        """The *last* finished steps that fit, then what is open."""
         ended: deque[Event] = deque(maxlen=last)
         rest: list[Event] = []
         while True:
@@ -150,7 +151,7 @@ class Followed:
         return self.follower.state or "unknown"
 
     def _now(self, step: Record) -> float | None:
-        """The time, for a step that has been open for a while already; how long is no news of one that begins."""
+        """The time, for a step that has been open for a while; of one that begins, how long is no news."""
         now = times.now()
         return now if step.started_at is not None and now - step.started_at > _NEWS_S else None
 

@@ -12,7 +12,7 @@ from .. import safe
 from ..record import number
 from ..render import words
 from . import choose, options, streams, table, times
-from .output import BOLD, CYAN, DIM, GREEN, RED, YELLOW, Output
+from .output import BOLD, CYAN, GREEN, RED, YELLOW, Output
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -110,7 +110,7 @@ def _facts(entry: Entry) -> dict[str, Any]:
 
 
 def _earliest(entry: Entry, counted: streams.Tally) -> float | None:
-    """The session's start as its header or its first step has it; the name of the file knows whole seconds only."""
+    """The start as the header or the first step has it; the name of the file knows whole seconds only."""
     known = [number(entry.head.get("started_at")), counted.started_at]
     return min((start for start in known if start is not None), default=entry.started_at)
 

@@ -130,7 +130,7 @@ class Output:
         self.write(json_text.compact(value) + "\n")
 
     def message(self, text: str, rows: Iterable[str] = ()) -> None:
-        """A sentence for the person at the terminal on standard error, and *rows* below it, each made one safe line."""
+        """A sentence for the person, on standard error, and *rows* below it, each made one safe line."""
         lines = [f"ai-trace: {safe.terminal(text)}", *(f"  {safe.terminal(row)}" for row in rows)]
         self.error_text("\n".join(lines) + "\n")
 

@@ -1,8 +1,8 @@
 """A pager between a command and the terminal, as git and journalctl have it.
 
-Only where standard output is a terminal: the command in PAGER, else `less` (with LESS=FRX unless the user has
-set LESS: quit when all fits on the screen, show colours, leave the text behind), else none. A reader who quits
-early has read enough: that is success. While the pager runs, Ctrl-C is the pager's.
+Only where standard output is a terminal: the command in PAGER, else `less` (with LESS=FRX unless the user
+has set LESS: quit when all fits on the screen, show colours, leave the text behind), else none. A reader who
+quits early has read enough: that is success. While the pager runs, Ctrl-C is the pager's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Which steps a person asked for: the options `--name`, `--errors`, `--grep`, `-i`, `--since` as one question.
+"""Which steps a person asked for: `--name`, `--errors`, `--grep`, `-i` and `--since` as one question.
 
-`--grep` looks at what the agent said: the name, the error, the traceback, and each value of context and logs as
-`key=value`, its key with dots for what lies deeper (`order.id=17`).
+`--grep` looks at what the agent said: the name, the error, the traceback, and each value of context and logs
+as `key=value`, its key with dots for what lies deeper (`order.id=17`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import options
+from . import json_text, options
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -27,7 +27,7 @@ def arguments(parser: ArgumentParser) -> None:
     add("--name", metavar="GLOB", help="only steps with a name like GLOB, such as 'fetch*'")
     add("--errors", action="store_true", help="only steps that failed")
     add("--grep", type=options.pattern, metavar="RE",
-        help="only steps whose name, error or values (as key=value) match the regular expression")  # fmt: skip
+        help="only steps whose name, error or values (as key=value) match RE")  # fmt: skip
     add("-i", "--ignore-case", action="store_true", help="--name and --grep do not mind upper and lower case")
     add("--since", type=options.moment, metavar="TIME", help="only steps that began at TIME or later")
 
@@ -70,4 +70,4 @@ def _leaves(path: str, value: Any) -> Iterator[str]:
         for part in value:
             yield from _leaves(path, part)
     else:
-        yield f"{path}={value}"
+        yield f"{path}={value if isinstance(value, str) else json_text.compact(value)}"

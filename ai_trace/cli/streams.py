@@ -1,7 +1,7 @@
 """A session's steps as a stream: what `list` and `stats` need, in memory bounded by what is open.
 
-The black box is read first and the journals after it, so a step that ends in between is met at least once; one
-that stands in both is finished. Lines are believed by their fixed part and their length where those fit.
+The black box is read first and the journals after it, so a step that ends in between is met at least once;
+one that stands in both is finished. Lines are believed by their fixed part and their length where those fit.
 """
 
 from __future__ import annotations
@@ -61,12 +61,13 @@ class Stream:
         for item in items:
             if isinstance(item, Record):
                 self.redacted += item.redacted
-                self.dropped += sum(item.dropped.values())
+                if lost := item.dropped:
+                    self.dropped += sum(lost.values())
             yield item
 
 
 class Tally(NamedTuple):
-    """A session in numbers; first start and last sign of life of its steps, None where no step tells a time."""
+    """A session in numbers; its first start and last sign of life, None where no step tells a time."""
 
     steps: int
     unfinished: int

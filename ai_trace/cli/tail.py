@@ -50,7 +50,9 @@ def arguments(parser: ArgumentParser) -> None:
     add("-n", type=options.count, default=_DEFAULT_STEPS, metavar="N",
         help=f"begin with the last N finished steps that fit (default: {_DEFAULT_STEPS})")  # fmt: skip
     sieve.arguments(parser)
-    add("-f", "--follow", action="store_true", default=True, help="go on as things happen (the default)")
+    add(
+        "-f", "-F", "--follow", action="store_true", default=True, help="go on as things happen (the default)"
+    )
     add("--no-follow", dest="follow", action="store_false", help="end after the last steps")
     add("--full", action="store_true", help="show values, logs and tracebacks whole")
     add("--utc", action="store_true", help="times in UTC instead of local time")
@@ -154,7 +156,7 @@ class _Watch:
         seen = _changed_at(self._args.dir)
         if seen is None or seen == self._folder_seen:
             return
-        # The clock of a file system is coarse: a second change may hide behind the same time, so look once more.
+        # The clock of a file system is coarse: a second change may hide behind the same time. Look once more.
         self._folder_seen = seen if abs(times.now() - seen) > 1 else None
         for entry in reversed(folder.sessions(self._args.dir)):
             if entry.name not in self._known:

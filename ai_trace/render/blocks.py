@@ -1,4 +1,4 @@
-"""The pieces of a postmortem in Markdown: tables, lists of what a step saw and logged, folded long values. Pure.
+"""The pieces of a page in Markdown: tables, lists of what a step saw and logged, folded long values. Pure.
 
 Guarantee: recorded text stands in code spans and fenced blocks alone, so it can add no heading, table cell,
 link or HTML of its own, neither in the raw text nor rendered.
@@ -15,7 +15,7 @@ from . import words
 
 __all__ = ["BRIEF", "WHOLE", "quote", "quote_cell", "table", "fields", "logs", "short", "last"]
 
-BRIEF: Final = 20_000  # characters of one folded value in the list of steps: more than a screen, less than a book
+BRIEF: Final = 20_000  # characters of one folded value in the list of steps: some screens, but no book
 WHOLE: Final = 200_000  # the same where the run went wrong; GitHub renders files up to 512 KiB
 _INLINE: Final = 160  # a value longer than this is folded
 _NAME: Final = 100  # of a name or key

@@ -24,7 +24,7 @@ _SHOWN_LINES: Final = 6  # of context or of one log, unless full
 def block(
     record: Record, style: Style, *, state: str = "unknown", now: float | None = None, indent: str = ""
 ) -> Iterator[str]:
-    """One step with all it holds, for a list or a live view. *state* is its session's, *now* for open steps."""
+    """One step with all it holds, for a list or a live view. *state* is its session's."""
     yield paint([(indent, "dim"), *title(record, style, state=state, now=now)], style)
     yield from details(record, style, indent=indent + "   ")
 
@@ -39,7 +39,8 @@ def title(
     if record.open:
         parts.append((f"  {words.inflight(record, state, now, innermost=innermost)}", color))
     else:
-        word = "" if record.outcome in ("ok", "error") else f"  {safe.one_line(record.outcome or 'no outcome', 40)}"
+        known = record.outcome in ("ok", "error")
+        word = "" if known else f"  {safe.one_line(record.outcome or 'no outcome', 40)}"
         parts += [(word, color), (f"  {words.duration(record.duration_ms)}", "")]
     when = words.moment(record.started_at, utc=style.utc, day=False)
     shown_id = record.id if style.full or len(record.id) < 16 else record.id[:8]
@@ -57,7 +58,7 @@ def _sign(record: Record, state: str, style: Style) -> Part:
 
 
 def details(record: Record, style: Style, *, indent: str = "", repeats: bool = False) -> Iterator[str]:
-    """All below the title. *repeats* says that the failure came up from a step inside, where it is told in full."""
+    """All below the title. *repeats*: the failure came up from a step inside, where it is told in full."""
     yield from fields(record.context, style, indent=indent)
     yield from _logs(record.logs, style, indent)
     if record.error:
@@ -108,7 +109,7 @@ def log_line(entry: Mapping[str, Any], style: Style, *, indent: str = "") -> Ite
 def fields(
     pairs: Mapping[str, Any], style: Style, *, indent: str = "", lead: list[Part] | None = None
 ) -> Iterator[str]:
-    """`key=value` pairs, as many on a line as fit after *lead*; in `full`, a text of many lines on its own lines."""
+    """`key=value` pairs, as many on a line as fit after *lead*; in `full`, a long text below its key."""
     filling = _Filling(style, indent, lead or [])
     for at, (key, value) in enumerate(pairs.items()):
         if filling.lines >= _SHOWN_LINES and not style.full:
@@ -162,7 +163,8 @@ def _pair(key: str, value: Any, room: int, style: Style) -> list[Part]:
     if safe.width(text) <= left and not (is_text and len(value) > 4 * room):
         return [(name, "key"), (text, "")]
     count = f" ({len(value) if is_text else len(text):,} characters)"
-    return [(name, "key"), (safe.shorten(text, max(left - len(count), 10), signs(style).cut), ""), (count, "dim")]
+    text = safe.shorten(text, max(left - len(count), 10), signs(style).cut)
+    return [(name, "key"), (text, ""), (count, "dim")]
 
 
 def _spelled(value: Any) -> str:

@@ -25,7 +25,7 @@ class Slow(NamedTuple):
 
 
 class Repeated(NamedTuple):
-    """A name that came often: how many times, how many failed, in all, and how many had the very same context."""
+    """A name that came often: how many times, how many failed, time in all, how many had the same context."""
 
     name: str
     times: int
@@ -50,7 +50,7 @@ def slowest(session: Session, count: int = 5) -> list[Slow]:
 
 
 def _own_ms(node: Node) -> float:
-    """Duration less that of the children; of children that ran side by side no more than the step itself took."""
+    """Duration less that of the children, and never below zero where those ran side by side."""
     inside = sum(duration_of(child.record) or 0 for child in node.children)
     return max((duration_of(node.record) or 0) - inside, 0)
 
@@ -58,7 +58,7 @@ def _own_ms(node: Node) -> float:
 def repeated(session: Session, count: int = 5) -> list[Repeated]:
     """The *count* names that came most often, at least three times each."""
     names = Counter(record.name for record in session.steps)
-    often = sorted(((times, name) for name, times in names.items() if times >= _OFTEN), key=lambda one: (-one[0], one[1]))
+    often = sorted((-times, name) for name, times in names.items() if times >= _OFTEN)
     by_name: dict[str, list[Record]] = {name: [] for _, name in often[:count]}
     for record in session.steps:
         if record.name in by_name:
@@ -77,7 +77,7 @@ def _repeated(name: str, records: list[Record]) -> Repeated:
 
 
 def _alike(records: Iterable[Record]) -> int:
-    """How often the most frequent context came; what a loop does. Contexts are compared by a hash of their text."""
+    """How often the most frequent context came, which shows a loop. Compared is a hash of the text."""
     seen: Counter[int] = Counter()
     for record in records:
         seen[hash(words.compact(record.context))] += 1
@@ -86,7 +86,7 @@ def _alike(records: Iterable[Record]) -> int:
 
 
 def failures(session: Session) -> list[Failure]:
-    """The kinds of failure, in the order in which they first came; a failure that only passed through is left out."""
+    """The kinds of failure in the order in which they first came, without those that only passed through."""
     kinds: dict[tuple[str, str | None], Failure] = {}
     failed = [node for node in session.walk() if node.record.outcome == "error" and not _passed_on(node)]
     for node in sorted(failed, key=lambda node: ended_at(node.record) or number(node.record.started_at) or 0):
@@ -98,4 +98,5 @@ def failures(session: Session) -> list[Failure]:
 
 
 def _passed_on(node: Node) -> bool:
-    return any(child.record.outcome == "error" and child.record.error == node.record.error for child in node.children)
+    error = node.record.error
+    return any(child.record.outcome == "error" and child.record.error == error for child in node.children)

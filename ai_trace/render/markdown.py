@@ -1,7 +1,7 @@
-"""A session as a Markdown page: the postmortem first (`postmortem.py`), then every step. Pure, a stream of lines.
+"""A session as a Markdown page: the postmortem first (`postmortem.py`), then every step. Pure.
 
-Written for someone who opens it at breakfast after the agent went wrong at three in the morning: what happened
-in one sentence, where it first went wrong and what was seen there, then the rest in falling order of use.
+Written for someone who opens it at breakfast after the agent went wrong at three in the morning: what
+happened in one sentence, where it first went wrong and what was seen there, then the rest in order of use.
 Good to read as raw text and rendered (CommonMark with GitHub's tables). All times are UTC.
 """
 
@@ -25,13 +25,13 @@ _OUTLINE_INDENT: Final = 20  # levels
 
 
 def lines(session: Session, *, now: float | None = None) -> Iterator[str]:
-    """The whole page, line by line, without newlines. *now* is the time to print and to measure open steps by."""
+    """The whole page, a stream of lines. *now* is the time to print and to measure open steps by."""
     day = postmortem.spans_days(session)
     agent = safe.markdown(blocks.short(session.agent)) or "(no name)"
     yield f"# Trace: {agent} — {safe.markdown(session.id) or '(no id)'}"
     yield ""
-    made = f"{words.moment(now, ms=False)} by ai_trace {VERSION}" if now is not None else f"ai_trace {VERSION}"
-    yield f"*Generated: {made}. All times are UTC.*"
+    made = "" if now is None else f"{words.moment(now, ms=False)} "
+    yield f"*Generated: {made}by ai_trace {VERSION}. All times are UTC.*"
     yield ""
     yield from postmortem.lines(session, now=now, day=day)
     yield "## Steps"
@@ -114,7 +114,8 @@ def _title(session: Session, node: Node, now: float | None) -> str:
 
 def _word(record: Record) -> str:
     """The outcome where its sign does not say it all, and where the step ran, if not in the main thread."""
-    word = "" if record.open or record.outcome in _SIGNS else f" · outcome {blocks.quote(record.outcome or '')}"
+    known = record.open or record.outcome in _SIGNS
+    word = "" if known else f" · outcome {blocks.quote(record.outcome or '')}"
     thread = f" · thread {blocks.quote(record.thread)}" if record.thread else ""
     return word + thread + (f" · task {blocks.quote(record.task)}" if record.task else "")
 
@@ -123,7 +124,8 @@ def _failure(node: Node) -> Iterator[str]:
     """The error; its traceback folded, and left out where a step inside brings the same."""
     record = node.record
     below = any(child.record.error == record.error for child in node.children)
-    yield f"**Error:** {safe.code(blocks.short(record.error or '', 500))}" + (" (came up from inside)" if below else "")
+    where = " (came up from inside)" if below else ""
+    yield f"**Error:** {safe.code(blocks.short(record.error or '', 500))}{where}"
     if record.traceback and not below:
         yield ""
         yield "<details><summary>traceback</summary>"

@@ -1,4 +1,4 @@
-"""The first part of the page: what happened, where it first went wrong, what was in flight, what stands out. Pure."""
+"""The first part of the page: what happened, where it first went wrong, what was open, what stands out."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..totals import Usage
 from ..tree import ended_at
 from . import blocks, words
 from .findings import failures, repeated, slowest
+from .verdict import remarks, verdict
 
 __all__ = ["lines", "spans_days"]
 
@@ -22,7 +23,7 @@ _PATH: Final = 12  # steps of a path, one a line
 
 def lines(session: Session, *, now: float | None, day: bool) -> Iterator[str]:
     """The sections before the list of steps, those without anything to say left out."""
-    yield words.verdict(session, blocks.quote, now=now, bold="**")
+    yield verdict(session, blocks.quote, now=now, bold="**")
     yield ""
     numbers = {node.record: at for at, node in enumerate(session.walk(), 1)}
     first, fatal = session.first_error, session.fatal_error
@@ -53,7 +54,8 @@ def _scene(heading: str, session: Session, record: Record, at: int, day: bool) -
     yield ""
     yield from _way_down(session, record, day)
     yield from _seen_and_said(record, day)
-    yield f"**How it failed:** {safe.code(blocks.short(record.error, 500)) if record.error else 'not recorded.'}"
+    error = safe.code(blocks.short(record.error, 500)) if record.error else "not recorded."
+    yield f"**How it failed:** {error}"
     yield ""
     if record.traceback:
         yield from safe.fence(blocks.last(record.traceback, blocks.WHOLE), "text")
@@ -98,10 +100,12 @@ def _in_flight(session: Session, now: float | None, numbers: dict[Record, int], 
     inner = [node.record for node in nodes if not any(child.record.open for child in node.children)]
     if not inner:
         return
-    yield {"died": "## In flight when it died", "running": "## Running now"}.get(session.state, "## Never ended")
+    headings = {"died": "## In flight when it died", "running": "## Running now"}
+    yield headings.get(session.state, "## Never ended")
     yield ""
     for record in inner[:_KINDS]:
-        yield f"Step {numbers[record]:,}, {blocks.quote(record.name)}: {words.inflight(record, session.state, now)}."
+        known = words.inflight(record, session.state, now)
+        yield f"Step {numbers[record]:,}, {blocks.quote(record.name)}: {known}."
         yield ""
         yield from _way_down(session, record, day)
         yield from _seen_and_said(record, day)
@@ -146,7 +150,8 @@ def _summary(session: Session) -> Iterator[str]:
     )
     yield ""
     span = f"{words.moment(session.started_at)} to {words.moment(session.ended_at)}"
-    yield f"From {span}, {words.duration(session.duration_ms)} by the clock. State: {safe.markdown(session.state)}."
+    took, state = words.duration(session.duration_ms), safe.markdown(session.state)
+    yield f"From {span}, {took} by the clock. State: {state}."
     yield ""
 
 
@@ -178,7 +183,13 @@ def _repeated(session: Session) -> Iterator[str]:
     yield "## Most repeated steps"
     yield ""
     rows = (
-        (f"{one.times:,}", blocks.quote_cell(one.name), f"{one.errors:,}", words.duration(one.total_ms), f"{one.alike:,}")
+        (
+            f"{one.times:,}",
+            blocks.quote_cell(one.name),
+            f"{one.errors:,}",
+            words.duration(one.total_ms),
+            f"{one.alike:,}",
+        )
         for one in found
     )
     yield from blocks.table(("Times:", "Step", "Failed:", "In all:", "With one and the same context:"), rows)
@@ -208,21 +219,23 @@ def _sum_cell(usage: Usage, name: str) -> str:
     if amount is None:
         return "?"
     text = f"{amount:,.4f}" if name == "cost_usd" else f"{amount:,.0f}"
-    return text if usage.said[name] == usage.steps else f"{text} (from {usage.said[name]:,} of {usage.steps:,})"
+    said = usage.said[name]
+    return text if said == usage.steps else f"{text} (from {said:,} of {usage.steps:,})"
 
 
 def _about_the_record(session: Session) -> Iterator[str]:
-    remarks = list(words.remarks(session))
-    if not remarks:
+    said = list(remarks(session))
+    if not said:
         return
     yield "## About this record"
     yield ""
-    for remark in remarks:
+    for remark in said:
         yield f"- {safe.markdown(blocks.short(remark, 500))}"
     for place in session.damage[:_PLACES]:
         line = "" if place.line is None else f"line {place.line:,}, "
         where = f"{line}byte {place.offset:,}, {words.plural(place.length, 'byte')}"
-        yield f"- Damage in {blocks.quote(place.path)}, {where}: {safe.markdown(blocks.short(place.reason, 300))}"
+        reason = safe.markdown(blocks.short(place.reason, 300))
+        yield f"- Damage in {blocks.quote(place.path)}, {where}: {reason}"
     if len(session.damage) > _PLACES:
         yield f"- … and {len(session.damage) - _PLACES:,} more damaged places."
     yield ""

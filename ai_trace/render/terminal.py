@@ -17,6 +17,7 @@ from ..tree import Node, walk
 from . import words
 from .details import block, details, fields, log_line, title
 from .ink import Style, paint, signs, wrapped
+from .verdict import remarks, verdict
 
 __all__ = ["Style", "session", "header", "tree", "damage", "block", "log_line"]
 
@@ -43,17 +44,19 @@ def session(
 def header(shown: Session, style: Style, *, now: float | None = None) -> Iterator[str]:
     """Who, when, how much, what happened, and what a reader should know about the record itself."""
     dot = signs(style).dot
-    name, state = safe.one_line(shown.agent) or "(no name)", {"died": "bad", "running": "open"}.get(shown.state, "dim")
-    yield paint([(name, "strong"), (f"  {safe.one_line(shown.id)}", ""), (f"  {shown.state}", state)], style)
+    name = safe.one_line(shown.agent) or "(no name)"
+    color = {"died": "bad", "running": "open"}.get(shown.state, "dim")
+    state = safe.one_line(shown.state)
+    yield paint([(name, "strong"), (f"  {safe.one_line(shown.id)}", ""), (f"  {state}", color)], style)
     facts = [words.moment(shown.started_at, utc=style.utc, ms=False), words.duration(shown.duration_ms)]
     yield paint([(dot.join([*facts, _counts(shown)]), "dim")], style)
     for usage in shown.totals.usage:
         yield paint([(f"{_model(usage.model)}: {_usage(usage.sums, usage.said, usage.steps)}", "dim")], style)
     if shown.meta:
         yield from fields(shown.meta, style)
-    said = words.verdict(shown, _quoted(style), now=now, arrow=signs(style).arrow)
+    said = verdict(shown, _quoted(style), now=now, arrow=signs(style).arrow, utc=style.utc)
     yield from wrapped(said, "strong", style, lines=8)
-    for text in words.remarks(shown):
+    for text in remarks(shown):
         yield from wrapped(f"! {safe.one_line(text)}", "warn", style)
 
 
@@ -88,8 +91,11 @@ def tree(
     keep: Callable[[Record], bool] | None = None,
     depth: int | None = None,
 ) -> Iterator[str]:
-    """The steps as a tree. With *keep* only the steps it likes, below the bare names of those around them; with
-    *depth* no deeper than that many levels."""
+    """The steps as a tree.
+
+    With *keep* only the steps that it likes, below the bare names of those around them; with *depth* no
+    deeper than that many levels.
+    """
     wanted, around = _choose(shown, keep)
     roots = [node for node in shown.tree if node in around]
     waiting = [(node, "", True, False) for node in reversed(roots)]
@@ -107,8 +113,8 @@ def tree(
         if node in wanted:
             yield from details(node.record, style, indent=below, repeats=_repeats_a_child(node))
         if hidden:
-            inside = sum(1 for _ in walk(node.children))
-            yield paint([(below, "dim"), (f"{signs(style).cut} {words.plural(inside, 'step')} inside", "dim")], style)
+            inside = words.plural(sum(1 for _ in walk(node.children)), "step")
+            yield paint([(below, "dim"), (f"{signs(style).cut} {inside} inside", "dim")], style)
         node.record.shed()
         waiting += [(child, rest, False, child is not children[-1]) for child in reversed(children)]
 
@@ -154,8 +160,9 @@ def damage(places: Iterable[Damage], style: Style) -> Iterator[str]:
     shown = listed if style.full else listed[:_SHOWN_DAMAGE]
     for place in shown:
         line = "" if place.line is None else f", line {place.line:,}"
-        where = f"{safe.one_line(place.path)}{line}, byte {place.offset:,}, {words.plural(place.length, 'byte')}"
-        yield from wrapped(f"! damage in {where}: {safe.one_line(place.reason)}", "warn", style)
+        where = f"{line}, byte {place.offset:,}, {words.plural(place.length, 'byte')}"
+        text = f"! damage in {safe.one_line(place.path)}{where}: {safe.one_line(place.reason)}"
+        yield from wrapped(text, "warn", style)
     if len(listed) > len(shown):
         yield paint([(f"{signs(style).cut} {len(listed) - len(shown):,} more (--full)", "dim")], style)
 

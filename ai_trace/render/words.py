@@ -6,25 +6,24 @@ What comes back of a recorded value is its text, not yet safe to show: `safe` ma
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from ..record import Record, number
-from ..session import Session
-from ..tree import ended_at
 
-__all__ = ["duration", "moment", "size", "plural", "spell", "compact", "route", "inflight", "remarks", "verdict"]
+__all__ = ["duration", "moment", "size", "plural", "spell", "compact", "route", "inflight"]
 
 _STEPS_OF_TIME: Final = (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1))
 
 
 def duration(ms: float | None) -> str:
-    """*ms* as a person says it: "0.4 ms", "850 ms", "3.25 s", "4 m 10 s", "2 h 5 m"; "?" where unknown."""
+    """*ms* as a person says it: "0.034 ms", "850 ms", "3.25 s", "4 m 10 s", "2 h 5 m"; "?" where unknown."""
     known = number(ms)
     if known is None or known < 0:
         return "?"
     if known < 999.5:
-        return f"{known:.1f} ms" if known < 9.95 else f"{known:.0f} ms"
+        digits = 3 if known < 0.1 else 1 if known < 9.95 else 0
+        return f"{known:.{digits}f} ms"
     seconds = known / 1000
     if seconds < 59.95:
         return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"
@@ -37,7 +36,7 @@ def duration(ms: float | None) -> str:
 
 
 def moment(seconds: float | None, *, utc: bool = True, day: bool = True, ms: bool = True) -> str:
-    """A time as ISO 8601 writes it, with "Z" or the local offset: "2026-03-01 17:30:00.250Z"; "?" where unknown.
+    """A time as ISO 8601 has it, with "Z" or the local offset: "2026-03-01 17:30:00.250Z"; "?" where unknown.
 
     Without *day* it is the time of day alone, and a local one carries no offset.
     """
@@ -134,100 +133,3 @@ def inflight(record: Record, state: str, now: float | None, *, innermost: bool =
     if heard and started is not None and heard[0] > started:
         seen = f", last heard of after {duration((heard[0] - started) * 1000)}"
     return f"died in this step{seen}" if state == "died" else f"not ended{seen}"
-
-
-def remarks(session: Session) -> Iterator[str]:
-    """Sentences about the record itself: what was masked, what could not be written, what is damaged."""
-    if session.redacted:
-        yield f"{plural(session.redacted, 'value')} masked as secret before writing."
-    for reason, count in session.dropped.items():
-        yield f"{plural(count, 'record')} could not be written: {reason}."
-    if session.damage:
-        yield f"{plural(len(session.damage), 'damaged place')} in the files; every readable step is shown."
-    yield from session.notices
-
-
-def verdict(
-    session: Session,
-    quote: Callable[[str], str],
-    *,
-    now: float | None = None,
-    bold: str = "",
-    arrow: str = " › ",
-) -> str:
-    """What happened, in a sentence or two. Recorded text goes through *quote*; *bold* surrounds the first words."""
-    return _Teller(session, quote, now, bold, arrow).tell()
-
-
-class _Teller:
-    """Says what happened to one session."""
-
-    def __init__(
-        self, session: Session, quote: Callable[[str], str], now: float | None, bold: str, arrow: str
-    ) -> None:
-        self.session = session
-        self.quote = quote
-        self.now = now
-        self.bold = bold
-        self.arrow = arrow
-
-    def tell(self) -> str:
-        session, totals = self.session, self.session.totals
-        if not totals.steps:
-            return f"{self.strong('Nothing was recorded')}: the session holds no step."
-        if session.unfinished or session.state in ("running", "died"):
-            return self.unfinished()
-        if session.fatal_error is not None:
-            return self.failed(session.fatal_error)
-        took = f" in {duration(session.duration_ms)}"
-        if session.first_error is not None:
-            start = self.strong(f"Finished, but {_of(totals.errors, totals.steps)} failed") + took
-            return f"{start}. The first was {self.where(session.first_error)}; the run went on after it."
-        if totals.cancelled:
-            were = "was" if totals.cancelled == 1 else "were"
-            return f"{self.strong('Stopped')}: {_of(totals.cancelled, totals.steps)} {were} cancelled{took}."
-        return f"{self.strong('All went well')}: {plural(totals.steps, 'step')}{took}, none failed."
-
-    def unfinished(self) -> str:
-        session = self.session
-        depth_and_time = lambda record: (session.node(record).depth, record.started_at or 0)  # noqa: E731
-        last = max(session.unfinished, key=depth_and_time, default=None)
-        where = self.path(last) if last else "between two steps"
-        if session.state == "running":
-            doing = f", {inflight(last, 'running', self.now)}" if last else ""
-            return f"{self.strong('Still running')}: {where}{doing}. {self.ended(' so far')}"
-        if session.state == "died":
-            start = f"{self.strong('Died')} {'in ' if last else ''}{where}"
-            heard = f"the process was last heard of at {moment(session.ended_at)} and ended without a word"
-            return f"{start}: {heard}. {self.ended(' before')}"
-        return f"{self.strong('Not finished')}: {where} began, and no end of it is recorded. {self.ended('')}"
-
-    def ended(self, when: str) -> str:
-        totals = self.session.totals
-        done = totals.steps - totals.unfinished
-        failed = f", {totals.errors:,} of them failed" if totals.errors else ""
-        return f"{plural(done, 'step')} ended{when}{failed}."
-
-    def failed(self, fatal: Record) -> str:
-        session = self.session
-        start = f"{self.strong('Failed')} after {duration(session.duration_ms)}: {self.where(fatal)}."
-        first = session.first_error
-        if first is None or first is fatal:
-            return start
-        many = plural(session.totals.errors, "step")
-        return f"{start} {many} failed in all; the first was {self.where(first)}."
-
-    def where(self, record: Record) -> str:
-        said = f" with {self.quote(record.error)}" if record.error else ""
-        return f"{self.path(record)}{said} at {moment(ended_at(record))}"
-
-    def path(self, record: Record) -> str:
-        return route(self.session.path_to(record), self.quote, self.arrow)
-
-    def strong(self, text: str) -> str:
-        return f"{self.bold}{text}{self.bold}"
-
-
-def _of(part: int, whole: int) -> str:
-    return f"{part:,} of {plural(whole, 'step')}"
-
