@@ -179,8 +179,10 @@ class BlackBox:
 
     def remove(self) -> None:
         """The clean end: the file goes, then the lock."""
-        self._discard(self.path)
-        self.close()
+        try:
+            self._discard(self.path)
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Close our descriptor and no more: in a forked child an unlock would free the parent's lock."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 from .plain import plain
 from .record import USAGE_NAMES, Limits
@@ -27,16 +27,19 @@ _USAGE = frozenset(USAGE_NAMES)
 _ONE_LINE = 2000  # characters of an error or a name in the fixed part of a line, which is read without parsing
 
 
-def _encoder() -> Callable[[Any, int], Iterable[str]]:
+Pieces = Callable[[Any, int], Iterable[str]]
+
+
+def _encoder() -> Pieces:
     """One held C encoder; `JSONEncoder.encode` would build it anew at each call (1 of 4 µs for a small step)."""
     slow = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
     try:
-        from json.encoder import c_make_encoder, encode_basestring_ascii
+        from json import encoder
 
-        make: Any = c_make_encoder
-        held = make(None, slow.default, encode_basestring_ascii, None, ":", ",", False, False, False)
+        make: Any = getattr(encoder, "c_make_encoder")  # not in the type stubs; None on PyPy
+        held = make(None, slow.default, encoder.encode_basestring_ascii, None, ":", ",", False, False, False)
         if "".join(held({"a": ["é", 1, 2.5, None, True]}, 0)) == '{"a":["\\u00e9",1,2.5,null,true]}':
-            return held  # type: ignore[no-any-return]
+            return cast(Pieces, held)
     except (ImportError, TypeError, ValueError):  # PyPy has none; a later Python may want other arguments
         pass
     return lambda value, _: (slow.encode(value),)
@@ -118,6 +121,8 @@ class Capture:
         masked = 0
         try:
             data = plain(fields, self._limits)
+            if type(data) is not dict:  # the mark of a whole that could not be taken apart
+                data = {"$lost": data}
             if self._redactor is not None:
                 data, masked = self._redactor.data(data)
             return encode(data), masked

@@ -37,12 +37,26 @@ class Disk:
     fdatasync: Callable[[int], None] = staticmethod(getattr(os, "fdatasync", os.fsync))
 
     def open(self, path: str, flags: int) -> int:
-        """Open *path* with mode 0600; whatever the umask says, nobody else reads a trace."""
-        return os.open(path, flags, 0o600)
+        """Open *path*; a file that this makes has mode 0600 whatever the umask says."""
+        fd = os.open(path, flags, 0o600)
+        if flags & os.O_CREAT and hasattr(os, "fchmod") and os.fstat(fd).st_mode & 0o777 != 0o600:
+            os.fchmod(fd, 0o600)
+        return fd
 
     def mkdir(self, path: str) -> None:
-        """Make *path* and its missing parents, ours with mode 0700; an existing folder is left as it is."""
-        os.makedirs(path, mode=0o700, exist_ok=True)
+        """Make *path*, with mode 0700 whatever the umask says, and its missing parents; leave one that exists."""
+        if os.path.isdir(path):
+            return
+        parent = os.path.dirname(path)
+        if parent and not os.path.isdir(parent):
+            os.makedirs(parent, exist_ok=True)
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:  # another process was quicker, or it is no folder
+            if not os.path.isdir(path):
+                raise
+        else:
+            os.chmod(path, 0o700)
 
     def pwrite(self, fd: int, data: bytes, offset: int) -> int:
         """Write *data* at *offset*; where there is no `os.pwrite`, by a seek that the caller's lock protects."""

@@ -35,11 +35,13 @@ USAGE_NAMES: Final[Mapping[str, str]] = MappingProxyType(
         "cache_read_input_tokens": "cached_tokens",
         "reasoning_tokens": "reasoning_tokens",
         "cost_usd": "cost_usd",
-        # OpenTelemetry semantic conventions for generative AI, 1.37.
+        # OpenTelemetry semantic conventions for generative AI, 1.41.
         "gen_ai.request.model": "model",
         "gen_ai.response.model": "model",
         "gen_ai.usage.input_tokens": "input_tokens",
         "gen_ai.usage.output_tokens": "output_tokens",
+        "gen_ai.usage.cache_read.input_tokens": "cached_tokens",
+        "gen_ai.usage.reasoning.output_tokens": "reasoning_tokens",
     }
 )
 """Top-level names in a step's context or logs -> the word under `usage` in its line. `model` is the last one

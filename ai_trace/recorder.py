@@ -222,18 +222,22 @@ class Recorder:
         """Make the files named *path*; None where the name is taken."""
         if not self._segment and os.path.lexists(os.path.splitext(path)[0] + ".json"):
             return None
+        box = None
         try:
-            book = journal.Journal(path, self._sync != "never")
+            box = BlackBox(sibling(path), self._header, self._sync == "always")
         except FileExistsError:
-            return None
-        try:
-            self._box = BlackBox(sibling(path), self._header, self._sync == "always")
-        except FileExistsError:
-            book.close()
-            disk.active.unlink(path)
             return None
         except OSError as err:  # steps in flight stay unseen, finished ones are kept
             self._notice(f"no black box: {_reason(err)}")
+        try:
+            book = journal.Journal(path, self._sync != "never")
+        except BaseException as err:
+            if box is not None:
+                box.remove()
+            if isinstance(err, FileExistsError):
+                return None
+            raise
+        self._box = box
         return book
 
     def _look_after(self, now_ns: int) -> journal.Journal:
@@ -265,10 +269,12 @@ class Recorder:
         """Close the files; the black box goes, for what it held is in the journal now."""
         box, self._box = self._box, None
         book, self._journal = self._journal, None
-        if book is not None:
-            book.close()
-        if box is not None:
-            box.remove()
+        try:
+            if book is not None:
+                book.close()
+        finally:
+            if box is not None:
+                box.remove()
 
     # What rides on the next line
 

@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import inf
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from .record import Record, number
@@ -35,6 +36,7 @@ TELLING: Final = 2
 _CONTAINED: Final = 12  # characters from which one text inside another is no chance
 _SOUGHT_TEXTS: Final = 200  # texts looked for inside others, the longest first
 _LONG_TEXT: Final = 100_000  # characters of a sought text in which others are looked for
+_ROUNDED: Final = 10  # digits up to which a number may have been rounded to
 _DIGITS: Final = re.compile(r"0*([0-9]*?)0*")
 
 
@@ -54,6 +56,10 @@ class Sighting(NamedTuple):
         plain = {"step": self.number, "name": self.step.name, "id": self.step.id, "where": self.where}
         plain |= {"path": self.path, "value": self.value, "at": self.at if self.at > -inf else None}
         return plain | ({"reason": self.reason} if self.reason else {})
+
+
+_Place = tuple[float, int, Record, str]  # the first fields of a Sighting
+_Seen = tuple[float, int, Record, str, str, Any]  # a Sighting without its name: 100,000 are made in a moment
 
 
 def weight(value: Any) -> int:
@@ -86,7 +92,7 @@ def canonical(value: Any) -> str:
 
 def parts(pairs: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """(path, value) of everything in *pairs*, each whole before its parts: `market`, `market.price`, `bids[0]`."""
-    waiting = [(f"{prefix}{key}", value) for key, value in reversed(pairs.items())]
+    waiting = [(f"{prefix}{key}", value) for key, value in reversed([*pairs.items()])]
     while waiting:
         path, value = waiting.pop()
         yield path, value
@@ -99,42 +105,40 @@ def parts(pairs: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 class Sightings:
     """An index of where the *wanted* (path, value) pairs, and other values under the same paths, were seen.
 
-    `look` reads each step once. Afterwards `named` answers by path and `matching` by value, in order of time.
+    `look` reads each step once. Afterwards `matching` answers by value, `newest` by path.
     """
 
     def __init__(self, wanted: Iterable[tuple[str, Any]]) -> None:
-        self._named: dict[str, list[Sighting]] = {}
-        self._equal: dict[Any, list[Sighting]] = {}  # number or text -> sightings of it
-        self._alike: dict[str, list[Sighting]] = {}  # canonical JSON -> sightings of an object or a list
-        self._rounded: dict[tuple[int, float], list[Sighting]] = {}  # (decimals, number) -> unrounded ones
-        self._within: dict[str, list[Sighting]] = {}  # text -> texts in which it stands
-        self._around: dict[str, list[Sighting]] = {}  # text -> texts that stand in it
+        self._named: dict[str, list[_Seen]] = {}  # path -> logs of any value under it
+        self._same: dict[tuple[str, Any], list[_Seen]] = {}  # (path, key of value) -> sightings of both
+        self._equal: dict[Any, list[_Seen]] = {}  # key of value -> sightings under any path
+        self._rounded: dict[tuple[int, float], list[_Seen]] = {}  # (decimals, number) -> unrounded ones
+        self._within: dict[str, list[_Seen]] = {}  # text -> texts in which it stands
+        self._around: dict[str, list[_Seen]] = {}  # text -> texts that stand in it
+        self._sizes: set[tuple[type, int]] = set()  # of the objects and lists sought
         for path, value in wanted:
             if not path.endswith("]"):
                 self._named[path] = []
+                self._same[path, _key(value)] = []
             self._want(value)
         self._decimals = {decimals for decimals, _ in self._rounded}
-        self._sizes = {(text[0], _size(json.loads(text))) for text in self._alike}
+        self._edges = _edges(self._rounded)
         self._trim()
         self._starts = _starts(self._around)
 
     def _want(self, value: Any) -> None:
         if type(value) in (dict, list):
-            if value:
-                self._alike[canonical(value)] = []
-        elif weight(value) == COMMON:
+            self._sizes.add((type(value), len(value)))
+        if weight(value) == COMMON:
             return
-        elif type(value) is str:
-            self._equal[value] = []
-            if len(value) >= _CONTAINED:
-                self._within[value] = []
-                self._around[value] = []
-        else:
-            self._equal[value] = []
-            if weight(value) == TELLING:
-                self._within[repr(value)] = []
-            if type(value) is float and "e" not in repr(value):
-                self._rounded[len(repr(value).partition(".")[2]), value] = []
+        self._equal[_key(value)] = []
+        if type(value) is str and len(value) >= _CONTAINED:
+            self._within[value] = []
+            self._around[value] = []
+        elif type(value) in (int, float) and weight(value) == TELLING:
+            self._within[repr(value)] = []
+        if type(value) is float and "e" not in repr(value) and _digits(value) <= _ROUNDED:
+            self._rounded[_decimals(value), value] = []
 
     def _trim(self) -> None:
         """Keep the work of looking inside texts bounded: the longest sought ones, as they tell most."""
@@ -142,107 +146,136 @@ class Sightings:
         self._within = {text: self._within[text] for text in longest}
         self._around = {text: found for text, found in self._around.items() if text in self._within}
 
-    def look(self, steps: Iterable[tuple[int, Record]], holding: tuple[bytes, ...] = ()) -> None:
-        """Take in the numbered *steps*; *holding* as `sweep` has it."""
-        for number_, step, context, logs in sweep(steps, holding):
+    def look(self, numbers: Mapping[Record, int], holding: tuple[bytes, ...] = ()) -> None:
+        """Take in the steps of *numbers*, each with its place by start; *holding* as `sweep` has it."""
+        for step, context, logs in sweep(numbers, holding):
             begun = _seconds(step.started_at, -inf)
-            self._take(context, begun, number_, step, "context")
+            place = numbers[step]
+            self._take(context, "", (begun, place, step, "context"))
             for entry in logs:
-                self._take(entry, _seconds(entry.get("_t"), begun), number_, step, "log")
-        for index in (self._named, self._equal, self._alike, self._rounded, self._within, self._around):
+                self._take(entry, "_t", (_seconds(entry.get("_t"), begun), place, step, "log"))
+        for index in (self._named, self._same, self._equal, self._rounded, self._within, self._around):
             for found in index.values():
                 found.sort(key=_when)
 
-    def _take(self, pairs: Mapping[str, Any], at: float, number_: int, step: Record, where: str) -> None:
+    def _take(self, pairs: Mapping[str, Any], skip: str, place: _Place) -> None:
         """Note what is wanted of one context or one log. The inner loop: it runs for every value of the trace."""
-        named, equal = self._named, self._equal
-        texts: list[tuple[str, str]] = []
-        waiting = list(pairs.items())
+        named, equal, edges = self._named, self._equal, self._edges
+        texts: list[str] = []
+        waiting = [*pairs.items()]
         for path, value in waiting:  # grows while it is read
+            if path == skip:
+                continue
             kind = type(value)
-            if path in named and not (path == "_t" and where == "log"):
-                named[path].append(Sighting(at, number_, step, where, path, value))
+            if path in named and self._note_named((*place, path, value)):
+                continue
             if kind is str:
                 if value in equal:
-                    equal[value].append(Sighting(at, number_, step, where, path, value))
-                if len(value) >= _CONTAINED or any(map(str.isdigit, value)):
-                    texts.append((path, value))
+                    equal[value].append((*place, path, value))
+                texts.append(value)
             elif kind is float or kind is int:
-                if value in equal and path != "_t":
-                    equal[value].append(Sighting(at, number_, step, where, path, value))
-                if kind is float and self._decimals and path != "_t":
-                    self._round(Sighting(at, number_, step, where, path, value))
+                if value in equal:
+                    equal[value].append((*place, path, value))
+                elif kind is float and bisect_right(edges, value) & 1:
+                    self._round((*place, path, value))
             elif kind is dict or kind is list:
-                if (_bracket(value), len(value)) in self._sizes:
-                    self._compare(Sighting(at, number_, step, where, path, value))
+                if (kind, len(value)) in self._sizes and (key := _key(value)) in equal:
+                    equal[key].append((*place, path, value))
                 waiting += _inside(path, value)
         if texts and self._within:
-            self._search(texts, lambda path, value: Sighting(at, number_, step, where, path, value))
+            self._search(texts, pairs, place)
 
-    def _round(self, seen: Sighting) -> None:
-        for decimals in self._decimals:
-            found = self._rounded.get((decimals, round(seen.value, decimals)))
-            if found is not None and seen.value not in self._equal:
-                found.append(seen)
-
-    def _compare(self, seen: Sighting) -> None:
-        found = self._alike.get(canonical(seen.value))
+    def _note_named(self, seen: _Seen) -> bool:
+        """Whether not only the name is sought, but this value under it."""
+        *_, where, path, value = seen
+        if where == "log":
+            self._named[path].append(seen)
+        if type(value) in (dict, list) and (type(value), len(value)) not in self._sizes:
+            return False
+        found = self._same.get((path, _key(value)))
         if found is not None:
             found.append(seen)
+        return found is not None
 
-    def _search(self, texts: list[tuple[str, str]], sighting: Callable[[str, str], Sighting]) -> None:
-        joined = "\0".join([text for _, text in texts])
+    def _round(self, seen: _Seen) -> None:
+        for decimals in self._decimals:
+            found = self._rounded.get((decimals, round(seen[-1], decimals)))
+            if found is not None:
+                found.append(seen)
+
+    def _search(self, texts: list[str], pairs: Mapping[str, Any], place: _Place) -> None:
+        """Look into *texts*, and only where something is found for the paths under which they stand."""
+        joined = "\0".join(texts)
         for sought, found in self._within.items():
             if sought in joined:
-                found += [sighting(path, text) for path, text in texts if _stands_in(sought, text)]
-        for path, text in texts:
-            for whole in self._starts.get(text[:_CONTAINED], ()) if len(text) >= _CONTAINED else ():
-                if text != whole and text in whole:
-                    self._around[whole].append(sighting(path, text))
+                found += [(*place, path, text) for path, text in _texts(pairs) if _stands_in(sought, text)]
+        for text in texts:
+            for whole in self._starts.get(text[:_CONTAINED], ()):
+                if text in whole and text != whole:
+                    self._around[whole] += [(*place, path, one) for path, one in _texts(pairs) if one == text]
 
-    def named(self, path: str) -> list[Sighting]:
-        """Every sighting under *path*, whatever the value was."""
-        return self._named.get(path, [])
+    def newest(self, path: str, after: float, until: float) -> Iterator[Sighting]:
+        """What was logged under *path* later than *after* up to *until*, the newest first."""
+        found = self._named.get(path, [])
+        first, last = (bisect_right(found, at, key=_time) for at in (after, until))
+        return (Sighting(*found[at]) for at in range(last - 1, first - 1, -1))
 
-    def before(self, path: str, at: float) -> list[Sighting]:
-        """The sightings under *path* up to the time *at*."""
-        found = self.named(path)
-        return found[: bisect_right(found, at, key=_time)]
-
-    def after(self, path: str, at: float, until: float) -> list[Sighting]:
-        """The sightings under *path* later than *at*, up to *until*."""
-        found = self.named(path)
-        return found[bisect_right(found, at, key=_time) : bisect_right(found, until, key=_time)]
-
-    def matching(self, path: str, value: Any) -> Iterator[tuple[str, list[Sighting]]]:
-        """The lists of sightings that match (path, value), each with its reason, the surest first.
-
-        Lists of the last kind come only where the value tells something; see the rules above.
-        """
-        heavy = weight(value)
-        same = [seen for seen in self.named(path) if _same(seen.value, value)]
-        yield ("same name, a common value" if heavy == COMMON else "same name and value"), same
+    def matching(self, path: str, value: Any) -> Iterator[Matches]:
+        """Each way in which (path, value) was seen, the surest first."""
+        heavy, key = weight(value), _key(value)
+        same = self._same.get((path, key), [])
         if heavy == COMMON:
+            yield Matches("same name, a common value", same)
             return
-        equal = self._alike.get(canonical(value)) if type(value) in (dict, list) else self._equal.get(value)
-        yield "same value, another name", [seen for seen in equal or () if seen.path != path]
-        yield from self._nearly(path, value, heavy)
-
-    def _nearly(self, path: str, value: Any, heavy: int) -> Iterator[tuple[str, list[Sighting]]]:
+        yield Matches("same name and value", same)
+        yield Matches("same value, another name", self._equal.get(key, []))
         if type(value) is float:
-            found = self._rounded.get((len(repr(value).partition(".")[2]), value), [])
-            yield "rounded", [seen for seen in found if heavy == TELLING or seen.path == path]
-        if type(value) is float or type(value) is int:
-            yield "stood in a text", self._within.get(repr(value), []) if heavy == TELLING else []
+            found = self._rounded.get((_decimals(value), value), [])
+            yield Matches("rounded", found if heavy == TELLING else [seen for seen in found if seen[4] == path])
+        if type(value) in (int, float):
+            yield Matches("stood in a text", self._within.get(repr(value), []))
         elif type(value) is str:
-            yield "part of a longer text", self._within.get(value, [])
-            yield "a part of this text", self._around.get(value, [])
+            yield Matches("part of a longer text", self._within.get(value, []))
+            yield Matches("a part of this text", self._around.get(value, []))
+
+
+class Matches(NamedTuple):
+    """What was seen of one value in one way, by time."""
+
+    reason: str
+    seen: list[_Seen]
+
+    def oldest(self, until: float) -> Iterator[Sighting]:
+        """Those up to *until*, from the first on."""
+        return (Sighting(*self.seen[at], self.reason) for at in range(self._end(until)))
+
+    def newest(self, until: float) -> Iterator[Sighting]:
+        """Those up to *until*, from the last back."""
+        return (Sighting(*self.seen[at], self.reason) for at in range(self._end(until) - 1, -1, -1))
+
+    def _end(self, until: float) -> int:
+        return bisect_right(self.seen, until, key=_time)
 
 
 def _inside(path: str, value: Any) -> list[tuple[str, Any]]:
     if type(value) is dict:
         return [(f"{path}.{key}", part) for key, part in value.items()]
     return [(f"{path}[{at}]", part) for at, part in enumerate(value)]
+
+
+def _edges(rounded: Iterable[tuple[int, float]]) -> list[float]:
+    """The ranges of what may round to one of *rounded*, as edges: inside, an odd number of them is not larger."""
+    edges: list[float] = []
+    for low, high in sorted((value - 0.51 / 10**places, value + 0.51 / 10**places) for places, value in rounded):
+        if edges and low <= edges[-1]:
+            edges[-1] = max(edges[-1], high)
+        else:
+            edges += (low, high)
+    return edges
+
+
+def _texts(pairs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    return ((path, text) for path, text in parts(pairs) if type(text) is str)
 
 
 def _starts(texts: Iterable[str]) -> dict[str, list[str]]:
@@ -257,25 +290,20 @@ def _starts(texts: Iterable[str]) -> dict[str, list[str]]:
 
 def _stands_in(sought: str, text: str) -> bool:
     """Whether *sought* is a true part of *text*; a number only as a number of its own, not within a longer one."""
-    at = text.find(sought) if text != sought or sought[0] in "-0123456789" else -1
-    if at < 0 or not sought[-1].isdigit() or not sought[0] in "-0123456789":
-        return at >= 0
+    if sought[0] not in "-0123456789" or not sought[-1].isdigit():
+        return sought in text and sought != text
     return re.search(rf"(?<![0-9.]){re.escape(sought)}(?![0-9]|\.[0-9])", text) is not None
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Equal as JSON: 1 is 1.0, but not true."""
-    if type(one) in (dict, list):
-        return type(one) is type(other) and len(one) == len(other) and canonical(one) == canonical(other)
-    return bool(one == other) and (type(one) is bool) == (type(other) is bool)
+def _key(value: Any) -> Any:
+    """What equal values share, as a key of a dict: 1 is 1.0, but not true."""
+    if type(value) in (str, int, float):
+        return value
+    return (type(value).__name__, canonical(value))
 
 
-def _bracket(value: Any) -> str:
-    return "{" if type(value) is dict else "["
-
-
-def _size(value: Any) -> int:
-    return len(value)
+def _decimals(value: float) -> int:
+    return len(repr(value).partition(".")[2])
 
 
 def _seconds(value: Any, otherwise: float) -> float:
@@ -283,9 +311,5 @@ def _seconds(value: Any, otherwise: float) -> float:
     return otherwise if known is None else known
 
 
-def _when(seen: Sighting) -> tuple[float, int]:
-    return seen[:2]
-
-
-def _time(seen: Sighting) -> float:
-    return seen.at
+_when: Final[Callable[[_Seen], Any]] = itemgetter(0, 1)
+_time: Final[Callable[[_Seen], float]] = itemgetter(0)

@@ -24,6 +24,7 @@ __all__ = ["Origin", "Step", "current_step", "log"]
 
 _TRACEBACK = 256 * 1024  # characters; a RecursionError's thousand frames fit, a runaway message does not
 _MOST_NAMES = 10_000  # names kept as ready JSON text; an agent that makes up a new name each time is bounded
+_SHORTEST_SECRET = 16  # characters; a shorter plain word is no credential that the rules know
 _MAIN_THREAD = threading.main_thread().ident
 _modules = sys.modules
 _get_ident = threading.get_ident
@@ -56,8 +57,9 @@ class Origin:
             known = self.names.get(value)
             if known is not None:
                 return known
-        text = quote(self.capture.line(value)[0])
-        if type(value) is str and len(self.names) < _MOST_NAMES and len(value) < 200:
+        harmless = type(value) is str and len(value) < _SHORTEST_SECRET and value.isidentifier()
+        text = quote(value if harmless else self.capture.line(value)[0])
+        if type(value) is str and len(value) < 200 and len(self.names) < _MOST_NAMES and "<lost: " not in text:
             self.names[value] = text
         return text
 
@@ -278,7 +280,7 @@ class Step(Parts):
         return text
 
     @property
-    def duration_ms(self) -> float | None:  # type: ignore[override]
+    def duration_ms(self) -> float | None:
         """Milliseconds by the monotonic clock, never negative; None while it is open."""
         return round(self.elapsed_ns / 1e6, 3) if self.ended else None
 

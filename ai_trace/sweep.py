@@ -7,6 +7,7 @@ read each. `sweep` reads neighbours together, each line once, and holds none of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from typing import Any, Final
 
 from .parse import parse
@@ -15,47 +16,47 @@ from .record import Record
 __all__ = ["sweep"]
 
 _BLOCK: Final = 1 << 20  # bytes; larger ones gained nothing
+_PLACE: Final = attrgetter("path", "offset")
 
 
 def sweep(
-    steps: Iterable[tuple[int, Record]], holding: tuple[bytes, ...] = ()
-) -> Iterator[tuple[int, Record, dict[str, Any], list[dict[str, Any]]]]:
-    """(number, record, context, logs) of each (number, record) of *steps*, as they lie in their files.
+    steps: Iterable[Record], holding: tuple[bytes, ...] = ()
+) -> Iterator[tuple[Record, dict[str, Any], list[dict[str, Any]]]]:
+    """(record, context, logs) of each of *steps*, in the order in which they lie in their files.
 
     With *holding*, lines in which none of these bytes stand may be left out unparsed.
     """
-    lying = sorted(steps, key=lambda step: (step[1].path, step[1].offset))
+    lying = sorted(steps, key=_PLACE)
     at = 0
     while at < len(lying):
         end = _neighbours(lying, at)
-        first = lying[at][1]
-        raw = _fetch(first, lying[end - 1][1])
-        for number, record in lying[at:end]:
+        first = lying[at]
+        block = _fetch(first, lying[end - 1])
+        for record in lying[at:end]:
             start = record.offset - first.offset
-            line = raw[start : start + record.length]
+            line = block[start : start + record.length]
             if line and holding and not any(part in line for part in holding):
                 continue
             data = _object(line, record)
             if data is None:
-                yield number, record, record.context, record.logs
+                yield record, record.context, record.logs
                 record.shed()
             else:
-                context, logs = data.get("context"), data.get("logs")
-                yield number, record, context if type(context) is dict else {}, _entries(logs)
+                context = data.get("context")
+                yield record, context if type(context) is dict else {}, _entries(data.get("logs"))
         at = end
 
 
-def _neighbours(lying: list[tuple[int, Record]], at: int) -> int:
+def _neighbours(lying: list[Record], at: int) -> int:
     """The end of a run of records of one file from *at* on that fits into a block; at least one."""
-    first = lying[at][1]
-    if not _has_place(first):
-        return at + 1
+    path, limit = lying[at].path, lying[at].offset + _BLOCK
     end = at + 1
-    while end < len(lying):
-        record = lying[end][1]
-        if record.path != first.path or not _has_place(record) or record.offset + record.length - first.offset > _BLOCK:
-            break
-        end += 1
+    if _has_place(lying[at]):
+        while end < len(lying):
+            record = lying[end]
+            if record.path != path or record.offset + record.length > limit or not _has_place(record):
+                break
+            end += 1
     return end
 
 
@@ -80,6 +81,7 @@ def _object(line: bytes, record: Record) -> dict[str, Any] | None:
 
 
 def _entries(logs: Any) -> list[dict[str, Any]]:
+    """As `Record.logs`: an entry that is no object counts as a message."""
     if type(logs) is not list:
         return []
     return [entry if type(entry) is dict else {"message": entry} for entry in logs]

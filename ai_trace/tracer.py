@@ -16,7 +16,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from . import clock, safe
 from .capture import Blind, Capture
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Tracer"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+MOST_AGENT = 2000  # characters of an agent's name
 SYNC = ("never", "step", "always")
 # W3C Trace Context, Level 1, 3.2: version "ff" and ids of zeros alone are invalid; later versions may add fields.
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
@@ -71,22 +72,22 @@ class Tracer:
         limits: Limits = LIMITS,
         traceparent: str | None = None,
     ) -> None:
-        _require(isinstance(agent, str), f"agent must be a str, not {type(agent).__name__}")
-        _require(meta is None or isinstance(meta, Mapping), f"meta must be a dict, not {type(meta).__name__}")
-        _require(sync in SYNC, f'sync must be "never", "step" or "always", not {sync!r}')
-        _require(redact is None or isinstance(redact, Rules), f"redact must be Rules or None, not {redact!r}")
-        _require(isinstance(limits, Limits) and min(limits) > 0, "limits must be Limits, each a positive number")
+        _require(_is(agent, str), f"agent must be a str, not {_shown(agent)}")
+        _require(type(auto_save) is bool, f"auto_save must be True or False, not {_shown(auto_save)}")
+        _require(type(sync) is str and sync in SYNC, f'sync must be "never", "step" or "always", not {_shown(sync)}')
+        _require(redact is None or _is(redact, Rules), f"redact must be Rules or None, not {_shown(redact)}")
+        _require(_is(limits, Limits) and min(limits) > 0, "limits must be Limits, each a positive number")
         self.agent = agent
-        self.auto_save = bool(auto_save)
+        self.auto_save = auto_save
         self._folder = _folder(trace_dir)
         self._trace_id, self._parent = _remote_parent(traceparent)
         self._stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(clock.active.wall_ns() // 1_000_000_000))
         disabled = os.environ.get("AI_TRACE_DISABLED", "").lower() not in ("", "0", "false", "no", "off")
-        self._capture = Blind(None, limits) if disabled else Capture(redact and Redactor(redact), limits)
-        self._agent_text, self._masked = self._capture.line(agent)
+        self._capture = Blind(None, limits) if disabled else Capture(None if redact is None else Redactor(redact), limits)
+        self._agent_text, self._masked = self._capture.text(agent, MOST_AGENT)
         self._sink = self._make_sink(disabled, sync)
         self._meta = Meta(self._meta_changed)
-        self.meta = {} if meta is None else dict(meta)
+        self.meta = _fields(meta)
         self._origin = Origin(self._sink, self._capture, limits, self._trace_id, self._parent)
 
     def _make_sink(self, disabled: bool, sync: str) -> Sink:
@@ -311,16 +312,39 @@ def _require(good: bool, sentence: str) -> None:
         raise UsageError(sentence)
 
 
+def _is(value: object, kind: type) -> bool:
+    """`isinstance` that answers False where the value's own `__class__` or metaclass fails."""
+    try:
+        return isinstance(value, kind)
+    except Exception:
+        return False
+
+
+def _shown(value: object) -> str:
+    """A wrong argument in a message: a str as it is, of others only the type, for their `repr` is their own code."""
+    return repr(value[:200]) if type(value) is str else f"a value of type {type(value).__name__}"
+
+
+def _fields(meta: Any) -> dict[str, Any]:
+    if meta is None:
+        return {}
+    _require(_is(meta, Mapping), f"meta must be a dict, not {_shown(meta)}")
+    try:
+        return dict(meta)
+    except Exception as err:
+        raise UsageError(f"meta cannot be read: {type(err).__name__}") from err
+
+
 def _folder(trace_dir: object) -> str:
     """The absolute path of the trace folder, settled now: a later `chdir` of the app does not move it."""
     given = os.environ.get("AI_TRACE_DIR") or "traces" if trace_dir is None else trace_dir
     try:
-        path = os.fspath(given)  # type: ignore[arg-type]
-    except TypeError:
-        path = b""
-    _require(isinstance(path, str) and "\0" not in path, f"trace_dir must be a path, not {given!r:.200}")
+        path: Any = os.fspath(cast("os.PathLike[str]", given))
+    except Exception:  # no path, or one whose own code fails
+        path = None
+    _require(type(path) is str and "\0" not in path, f"trace_dir must be a path, not {_shown(given)}")
     try:
-        return os.path.abspath(path)
+        return os.path.abspath(str(path))
     except OSError as err:
         raise UsageError(f"trace folder {path!r} is relative, and there is no current folder: {err}") from err
 
@@ -342,8 +366,8 @@ def _check_folder(folder: str) -> None:
 def _remote_parent(given: str | None) -> tuple[str, str | None]:
     """Trace id and parent span id from *given*, else TRACEPARENT; a bad environment is ignored, as W3C asks."""
     text = os.environ.get("TRACEPARENT", "") if given is None else given
-    found = _TRACEPARENT.fullmatch(text.strip()) if isinstance(text, str) else None
+    found = _TRACEPARENT.fullmatch(text.strip()) if type(text) is str else None
     if found is not None:
         return found[1], found[2]
-    _require(given is None, f"traceparent must be a W3C traceparent (00-<32 hex>-<16 hex>-<2 hex>), not {given!r:.200}")
+    _require(given is None, f"traceparent must be a W3C traceparent (00-<32 hex>-<16 hex>-<2 hex>), not {_shown(given)}")
     return clock.active.trace_id(), None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+from functools import partial
 from typing import Any
 
 import pytest
@@ -57,10 +58,10 @@ def _act(call: Any, *args: Any, **fields: Any) -> Any:
         return None
 
 
-def _scenario(folder: str, disk: FailingDisk) -> Said:
+def _scenario(folder: str, disk: FailingDisk, sync: str = "never") -> Said:
     said = Said()
     try:
-        tracer = ai_trace.Tracer("agent", os.path.join(folder, "traces"), sync="step")
+        tracer = ai_trace.Tracer("agent", os.path.join(folder, "traces"), sync=sync)
     except UsageError:
         said.refused = True
         return said
@@ -140,7 +141,10 @@ def _check_refusal(folder: str, disk: FailingDisk, said: Said) -> None:
     records = _check_kept(folder, said)
     _check_folder(folder, said)
     missing = set(said.finished) - {record["id"] for record in records}
-    assert said.dropped == len(missing), f"{said.reasons}, but {len(missing)} missing ({disk.failed_in} failed)"
+    if "MemoryError" in disk.fault.name:  # where memory ends nobody knows how far the call had come
+        assert said.dropped >= len(missing)
+    else:
+        assert said.dropped == len(missing), f"{said.reasons}, but {len(missing)} missing ({disk.failed_in} failed)"
     told = sum(_steps_among(record.get("dropped", {})) for record in records)
     assert told == said.dropped, f"{told} told in the journal, {said.dropped} dropped"
 
@@ -158,8 +162,9 @@ def test_a_disk_that_says_no_costs_only_what_is_counted(
     fault: Fault, lasting: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Acknowledged is readable, the drop count is what is missing, the journal tells it, nothing is left behind."""
-    runs = run_failing_each_call(_scenario, _check_refusal, fault, lasting=lasting)
-    assert runs > 20  # the scenario does reach the disk
+    for sync in ("never", "step"):
+        runs = run_failing_each_call(partial(_scenario, sync=sync), _check_refusal, fault, lasting=lasting)
+        assert runs > 20  # the scenario does reach the disk
 
 
 @pytest.mark.parametrize("fault", INTERRUPTS, ids=repr)

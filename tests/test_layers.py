@@ -15,9 +15,15 @@ from tests.children import ROOT
 
 FLOORS = {
     0: ["exceptions", "parse", "record", "clock", "disk", "safe"],
-    1: ["arrays", "forms", "plain", "secret_rules", "secret_names", "redact", "line", "live", "alive", "current", "genai"],
-    2: ["capture", "blackbox", "journal", "sinks", "recorder", "reader", "totals", "tree", "session"],
-    3: ["step", "surround", "traced", "folder", "follow", "render", "snapshot"],
+    1: [
+        "arrays", "forms", "plain", "secret_rules", "secret_names", "redact", "line", "live", "alive", "current",
+        "genai", "sweep",
+    ],  # fmt: skip
+    2: [
+        "capture", "blackbox", "journal", "sinks", "recorder",
+        "lines", "sniff", "reader", "totals", "tree", "session", "sightings", "provenance",
+    ],  # fmt: skip
+    3: ["step", "surround", "traced", "merge", "folder", "growing", "follow", "render", "snapshot"],
     4: ["tracer"],
     5: ["exporters"],
     6: ["cli", "__init__", "__main__"],
@@ -28,7 +34,10 @@ PACKAGE = os.path.join(ROOT, "ai_trace")
 
 # The recording side and the reading side meet on floors 0 and 1 alone, and in the tracer that saves.
 WRITERS = {"capture", "blackbox", "journal", "sinks", "recorder", "step", "traced"}
-READERS = {"reader", "totals", "tree", "session", "folder", "follow", "render", "snapshot"}
+READERS = {
+    "lines", "sniff", "reader", "totals", "tree", "session", "merge", "folder", "growing", "follow",
+    "render", "snapshot", "sightings", "provenance",
+}  # fmt: skip
 
 
 def _files() -> list[tuple[str, str]]:

@@ -33,6 +33,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "view": ("view", "one session as a tree: what the agent saw and did"),
         "tail": ("tail", "the last steps, then each step and log as it happens"),
         "stats": ("stats", "counts, error rates, durations, tokens and cost"),
+        "export": ("export", "write a session for other tools: OpenTelemetry, Perfetto, CSV, SQLite"),
         "save": ("save", "write the snapshot and the postmortem of a session"),
     }
 )

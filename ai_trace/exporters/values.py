@@ -104,12 +104,11 @@ def end_ns(record: Record, start: int) -> int:
 def trace_id(info: dict[str, Any] | Session) -> str:
     """32 hex digits for a session: its own, or some made of its agent and id, always the same."""
     if isinstance(info, Session):
-        own, names = info.trace_id, (info.agent, info.id)
-    else:
-        own, names = info.get("trace_id"), (info.get("agent"), info.get("session_id"))
+        info = {"trace_id": info.trace_id, "agent": info.agent, "session_id": info.id}
+    own = info.get("trace_id")
     if isinstance(own, str) and _TRACE_ID.fullmatch(own):
         return own
-    return _digest(own, *names)[:32]
+    return _digest(own or "", info.get("agent"), info.get("session_id"))[:32]
 
 
 def span_id(id: str) -> str:

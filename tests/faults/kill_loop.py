@@ -13,8 +13,10 @@ are called dead. `SEED` in the environment repeats a run.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -140,12 +142,16 @@ def _run_and_kill(folder: str, seed: int, rng: random.Random, longest: float) ->
 
 def compare(folder: str, said: Said) -> Counter[str]:
     """Read *folder* as its owner would and compare with what was *said*; a Counter of losses and of what was met."""
-    from ai_trace import sessions
+    from ai_trace import NotATrace, sessions
 
     seen: Counter[str] = Counter()
     found: dict[str, Any] = {}
     for entry in sessions(folder):
-        session = entry.load()
+        try:
+            session = entry.load()
+        except NotATrace:  # killed between making the file and writing to it: nothing had been acknowledged
+            seen["empty"] += 1
+            continue
         seen["sessions"] += 1
         seen["not called died"] += session.state != "died"
         for record in session.steps:
@@ -168,8 +174,11 @@ def compare(folder: str, said: Said) -> Counter[str]:
 LOSSES = ("finished lost", "started lost", "logs lost", "context wrong", "doubled", "not called died")
 
 
-def run(rounds: int, seed: int, longest: float = 0.25) -> Counter[str]:
-    """Kill *rounds* children; a Counter of what was acknowledged, of what was lost, and of what was torn."""
+def run(rounds: int, seed: int, longest: float = 0.25, keep: str | None = None) -> Counter[str]:
+    """Kill *rounds* children; a Counter of what was acknowledged, of what was lost, and of what was torn.
+
+    A folder in which something was lost is copied into the folder *keep*, with what had been acknowledged.
+    """
     rng = random.Random(seed)
     total: Counter[str] = Counter(dict.fromkeys(LOSSES, 0))
     done = 0
@@ -184,6 +193,8 @@ def run(rounds: int, seed: int, longest: float = 0.25) -> Counter[str]:
                 bad = {what: seen[what] for what in LOSSES if seen[what]}
                 if bad:
                     print(f"seed {seed}, round {done}: {bad}", file=sys.stderr)
+                    if keep is not None:
+                        _keep(folder, os.path.join(keep, f"{seed}-{done}"), said)
             total.update(seen)
             total.update(kills=0, started=len(said.started), finished=len(said.finished))
             total["logs"] += sum(map(len, said.logs.values()))
@@ -191,19 +202,26 @@ def run(rounds: int, seed: int, longest: float = 0.25) -> Counter[str]:
     return total
 
 
+def _keep(folder: str, place: str, said: Said) -> None:
+    shutil.copytree(folder, place)
+    with open(os.path.join(place, "said.json"), "w", encoding="utf-8") as file:
+        json.dump({"started": said.started, "logs": said.logs, "finished": sorted(said.finished)}, file)
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.kill_loop", description=__doc__)
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("ROUNDS", "200")))
     parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED", str(time.time_ns() % 2**32))))
+    parser.add_argument("--keep", metavar="FOLDER", help="keep the files of a round that lost something there")
     parser.add_argument("--child", metavar="FOLDER", help=argparse.SUPPRESS)
     parser.add_argument("--threads", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--pipe", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.child:
         _child(args.child, args.seed, args.threads, args.pipe)
-    total = run(args.rounds, args.seed)
+    total = run(args.rounds, args.seed, keep=args.keep)
     print(f"seed {args.seed}, Python {sys.version.split()[0]}")
-    for what in ("kills", "sessions", "started", "logs", "finished", "unfinished"):
+    for what in ("kills", "sessions", "empty", "started", "logs", "finished", "unfinished"):
         print(f"{what:<18}{total[what]:>9,}")
     for what in LOSSES:
         print(f"{what:<18}{total[what]:>9,}")

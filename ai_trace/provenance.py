@@ -1,0 +1,300 @@
+"""What a step knew, and where each piece of it came from. Pure.
+
+For every value in a step's context and logs, and in the contexts of the steps around it:
+
+- `way`: how it came here: the first sighting of each form that it had (another name, unrounded, inside a text),
+  the producer first. Empty: the value comes from nowhere in the trace. Each says why it was matched;
+  the rules stand in `sightings.py`;
+- `read`: the last time that the same value was seen before its use, and `age_s`, the seconds from then. A value
+  handed on from context to context is not read anew: only a log counts, or the first sighting;
+- `newer`: a different value that was logged under the same name after `read` and before the use, and is nowhere
+  in what the step saw. Then the piece is **stale**.
+
+What is not called stale, as it is no older reading of the same thing: a common value in a log, and a rival about another subject: contexts,
+or those around them, that hold different texts under one name (`file="a"` and `file="b"`). What a step logs as
+steps of its own name did before is no older reading either, but one of its own, and so comes from nowhere.
+
+Limits: of a step the first 300 values, of a value the first and last 1,000 sightings and the newest 100 rivals.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from math import inf
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+
+from .record import Record, number
+from .sightings import COMMON, TELLING, Sighting, Sightings, canonical, parts, weight
+
+__all__ = ["Knowledge", "Piece", "knowledge"]
+
+_PARTS: Final = 300  # values of one step
+_SCANNED: Final = 1_000  # sightings of one value looked at, from each end
+_RIVALS: Final = 100  # newer values looked at for one piece; beyond them others are only more of the same
+
+Ways = Callable[[Record], list[Record]]
+
+
+class Piece(NamedTuple):
+    """One value that a step saw or said, and what the trace tells of it."""
+
+    path: str
+    value: Any
+    where: str  # "context", "log", or "around": the context of a step around it
+    holder: Record  # the step in whose context or log it stands
+    at: float  # seconds since 1970 when it was used; inf where the step has no time
+    way: tuple[Sighting, ...] = ()
+    read: Sighting | None = None
+    newer: Sighting | None = None
+
+    @property
+    def origin(self) -> Sighting | None:
+        """Where it was first seen; None: nowhere."""
+        return self.way[0] if self.way else None
+
+    @property
+    def stale(self) -> bool:
+        """Whether a newer value was there and not used."""
+        return self.newer is not None
+
+    @property
+    def age_s(self) -> float | None:
+        """Seconds from the last reading to the use, where both times are known."""
+        if self.read is None or not -inf < self.read.at < inf or self.at == inf:
+            return None
+        return round(max(self.at - self.read.at, 0.0), 6)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return {
+            "path": self.path,
+            "value": self.value,
+            "where": self.where,
+            "holder": {"name": self.holder.name, "id": self.holder.id},
+            "age_s": self.age_s,
+            "stale": self.stale,
+            "origin": self.origin.to_dict() if self.origin else None,
+            "way": [seen.to_dict() for seen in self.way],
+            "read": self.read.to_dict() if self.read else None,
+            "newer": self.newer.to_dict() if self.newer else None,
+        }
+
+
+class Knowledge(NamedTuple):
+    """All that *step* saw and said; `number` is its place by start, from 1, `left_out` what was not looked at."""
+
+    step: Record
+    number: int
+    pieces: list[Piece]
+    left_out: int = 0
+
+    @property
+    def stale(self) -> list[Piece]:
+        """Those for which there was something newer."""
+        return [piece for piece in self.pieces if piece.stale]
+
+    @property
+    def known(self) -> list[Piece]:
+        """Those that are not stale, and come from an earlier step."""
+        return [piece for piece in self.pieces if piece.way and not piece.stale]
+
+    @property
+    def new(self) -> list[Piece]:
+        """Those that come from nowhere in the trace."""
+        return [piece for piece in self.pieces if not piece.way]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, stale ones first."""
+        step = {"number": self.number, "name": self.step.name, "id": self.step.id}
+        step |= {"started_at": self.step.started_at}
+        values = [piece.to_dict() for piece in (*self.stale, *self.known, *self.new)]
+        return {"step": step, "stale": len(self.stale), "values": values, "left_out": self.left_out}
+
+
+def knowledge(steps: Sequence[Record], targets: Iterable[Record], path_to: Ways) -> dict[Record, Knowledge]:
+    """What each of *targets* knew; *steps* are all of the session by start, *path_to* its way from the root.
+
+    The steps are read once for all targets, and once more, where needed, those lines that speak of a value by
+    the other name that it had before.
+    """
+    views = [_View(target, path_to) for target in targets]
+    numbers = {step: place for place, step in enumerate(steps, 1)}
+    until = max((view.until for view in views), default=-inf)
+    earlier = dict(islice(numbers.items(), bisect_right(steps, until, key=_start)))
+    seen = Sightings((piece.path, piece.value) for view in views for piece in view.pieces)
+    seen.look(earlier)
+    found = {view.step: view.traced(seen, numbers) for view in views}
+    renamed = {path for pieces in found.values() for piece in pieces if (path := _other_name(piece))}
+    rivals = Sightings((path, None) for path in renamed)
+    if renamed:
+        rivals.look(earlier, holding=tuple(map(_spelled, renamed)))
+    judge = _Judge(seen, rivals, path_to)
+    return {
+        view.step: Knowledge(
+            view.step, numbers[view.step], judge.judged(view.step, found[view.step]), view.left_out
+        )
+        for view in views
+    }
+
+
+class _View:
+    """What one step saw and said, before anything is known of where it came from."""
+
+    def __init__(self, step: Record, path_to: Ways) -> None:
+        self.step = step
+        self.begun = _start(step)
+        self.pieces = list(islice(self._all(path_to), _PARTS + 1))
+        self.left_out = 0
+        if len(self.pieces) > _PARTS:
+            self.left_out = sum(1 for _ in self._all(path_to)) - _PARTS
+            del self.pieces[_PARTS:]
+        self.until = max((piece.at for piece in self.pieces), default=self.begun)
+        step.shed()
+
+    def _all(self, path_to: Ways) -> Iterator[Piece]:
+        """Own context, own logs, then the contexts around, the nearest first; the same value once."""
+        given = set()
+        for path, value in parts(self.step.context):
+            given.add((path, canonical(value)))
+            yield Piece(path, value, "context", self.step, self.begun)
+        for entry in self.step.logs:
+            at = number(entry.get("_t"))
+            for path, value in parts({key: part for key, part in entry.items() if key != "_t"}):
+                if (path, canonical(value)) not in given:
+                    given.add((path, canonical(value)))
+                    yield Piece(path, value, "log", self.step, self.begun if at is None else at)
+        for around in reversed(path_to(self.step)[:-1]):
+            for path, value in parts(around.context):
+                if (path, canonical(value)) not in given:
+                    given.add((path, canonical(value)))
+                    yield Piece(path, value, "around", around, self.begun)
+            around.shed()
+
+    def traced(self, seen: Sightings, numbers: dict[Record, int]) -> list[Piece]:
+        """The pieces with their ways; of an object or a list that came as a whole, the parts are left out."""
+        found: list[Piece] = []
+        whole = ""
+        for piece in self.pieces:
+            if whole and piece.path.startswith((f"{whole}.", f"{whole}[")):
+                continue
+            whole = ""
+            traced = _traced(piece, seen, numbers[piece.holder])
+            if type(piece.value) in (dict, list):
+                if piece.value and not traced.way:
+                    continue  # told by its parts
+                whole = piece.path
+            found.append(traced)
+        return found
+
+
+def _traced(piece: Piece, seen: Sightings, number: int) -> Piece:
+    """*piece*, which stands in the step of that *number*, with the first of each of its forms, and its last reading."""
+    until = _start(piece.holder) if piece.where == "around" else piece.at
+    ways: list[Sighting] = []
+    readings: list[Sighting] = []
+    for matches in seen.matching(piece.path, piece.value):
+        if ways and weight(piece.value) != TELLING:
+            break  # what tells little is not looked for further once it is found
+        oldest, newest = islice(matches.oldest(until), _SCANNED), islice(matches.newest(until), _SCANNED)
+        ways += islice((one for one in oldest if _is_source(one, piece, number)), 1)
+        if matches.reason.startswith("same"):
+            logs = (one for one in newest if one.where == "log" and _is_source(one, piece, number))
+            readings += islice(logs, 1)
+    ways.sort(key=_when)
+    return piece._replace(way=tuple(ways), read=max([*readings, *ways[:1]], key=_when, default=None))
+
+
+def _is_source(one: Sighting, piece: Piece, number: int) -> bool:
+    """Whether *piece* may come from *one*, which is not later than it by the clock."""
+    if one.step is piece.holder or (one.at == piece.at and one.number > number):
+        return False
+    if one.path == piece.path:
+        # As all steps of this name log it, the step has read it anew itself.
+        return not (piece.where == one.where == "log" and one.step.name == piece.holder.name)
+    return True
+
+
+class _Judge:
+    """Decides which pieces are stale."""
+
+    def __init__(self, seen: Sightings, rivals: Sightings, path_to: Ways) -> None:
+        self._seen = seen
+        self._rivals = rivals
+        self._path_to = path_to
+        self._subjects: dict[Record, dict[str, str]] = {}
+
+    def judged(self, step: Record, pieces: list[Piece]) -> list[Piece]:
+        in_view = {canonical(piece.value) for piece in pieces if weight(piece.value) != COMMON}
+        return [piece._replace(newer=self._newer(step, piece, in_view)) for piece in pieces]
+
+    def _newer(self, step: Record, piece: Piece, in_view: set[str]) -> Sighting | None:
+        """The newest value that the step could have had instead."""
+        read = piece.read
+        if read is None or piece.path.endswith("]") or piece.at == inf:
+            return None
+        if piece.where == "log" and weight(piece.value) == COMMON:
+            return None
+        for rival in self._later(piece, read):
+            if canonical(rival.value) in in_view:
+                return None  # it was seen, too
+            if rival.step is not step and self._comparable(rival.step, read.step, step):
+                return rival
+        return None
+
+    def _later(self, piece: Piece, read: Sighting) -> Iterator[Sighting]:
+        """What was seen after the reading, under the name of the piece or the one it was read by; newest first."""
+        both = [*islice(self._seen.newest(piece.path, read.at, piece.at), _RIVALS)]
+        if other := _other_name(piece):
+            both += islice(self._rivals.newest(other, read.at, piece.at), _RIVALS)
+            both.sort(key=_when, reverse=True)
+        return (one for one in both if not _same_again(one, piece, read))
+
+    def _comparable(self, rival: Record, *others: Record) -> bool:
+        """Whether *rival* is not about something else than the steps *others*."""
+        mine = self._subject(rival)
+        return all(
+            theirs.get(name, said) == said for theirs in map(self._subject, others) for name, said in mine.items()
+        )
+
+    def _subject(self, step: Record) -> dict[str, str]:
+        """The texts in the contexts of *step* and of those around it, the inner one before the outer."""
+        known = self._subjects.get(step)
+        if known is None:
+            known = self._subjects[step] = {}
+            for around in self._path_to(step):
+                known.update((name, text) for name, text in around.context.items() if type(text) is str)
+                around.shed()
+        return known
+
+
+def _same_again(rival: Sighting, piece: Piece, read: Sighting) -> bool:
+    """Whether *rival* is the value itself once more, perhaps unrounded as it was read."""
+    told = canonical(rival.value)
+    return told == canonical(piece.value) or told == canonical(read.value)
+
+
+def _other_name(piece: Piece) -> str:
+    """The name under which *piece* was read as a value of its own, "" where it is the same."""
+    read = piece.read
+    if read is None or read.path == piece.path or read.reason not in ("same value, another name", "rounded"):
+        return ""
+    return "" if read.path.endswith("]") else read.path
+
+
+def _spelled(path: str) -> bytes:
+    """The last key of *path* as JSON bytes, or as much of it as every writer spells alike."""
+    key = path.rpartition(".")[2].partition("[")[0]
+    plain = key.isascii() and key.isprintable() and json.dumps(key) == f'"{key}"'
+    return f'"{key}"'.encode() if plain else b""
+
+
+_when: Final[Callable[[Sighting], Any]] = itemgetter(0, 1)
+
+
+def _start(step: Record) -> float:
+    known = number(step.started_at)
+    return inf if known is None else known
