@@ -20,10 +20,10 @@ from .redact import Redactor
 
 __all__ = ["Blind", "Capture", "encode", "no_usage"]
 
-MOST_SHAPES = 4096  # rows of field names kept as checked
+MOST_MODELS = 4096  # names of models kept as ready text
 _SCALARS = frozenset((str, int, float, bool, type(None)))
-all_scalars = _SCALARS.issuperset
 _USAGE = frozenset(USAGE_NAMES)
+_MOST = 1e15  # tokens or dollars; a larger number is no count, and a float no longer holds it exactly
 _ONE_LINE = 2000  # characters of an error or a name in the fixed part of a line, which is read without parsing
 
 
@@ -66,8 +66,8 @@ class Capture:
         self._redactor = redactor
         self._limits = limits
         self._most = limits.text
+        self._models: dict[str, str] = {}  # names of models as JSON text
         self._verdicts: dict[str, bool] = redactor.verdicts if redactor else {}
-        self._harmless: set[tuple[str, ...]] = set()  # rows of names that were checked: no secret, each a str
         self._suspects = redactor.suspects if redactor else _never
         # Without the GIL a list may change between the check and the encoder: there, only copies are encoded.
         self._fast = getattr(sys, "_is_gil_enabled", lambda: True)()
@@ -76,12 +76,9 @@ class Capture:
         """*fields* as the ASCII text of a JSON object, and how many values were masked in it."""
         if self._fast:
             try:
-                names = tuple(fields)
-                if (names in self._harmless and all_scalars(map(type, fields.values()))) or self._simple(fields, 0):
+                if self._simple(fields, 0):
                     text = _join(_pieces(fields, 0))
                     if len(text) <= self._most and not self._suspects(text.encode()):
-                        if names not in self._harmless and len(self._harmless) < MOST_SHAPES:
-                            self._harmless.add(names)
                         return text, 0
             except Exception:  # NaN, huge ints, a dict changed by another thread: the slow way copes
                 pass
@@ -89,12 +86,11 @@ class Capture:
 
     def _simple(self, fields: dict[str, Any], depth: int) -> bool:
         """Is this a tree of exact builtins, without a secret name, that the C encoder may be given?"""
-        verdicts = self._verdicts
+        verdicts, scalars = self._verdicts, _SCALARS
         for key, value in fields.items():
             if verdicts.get(key) is not False and self._secret(key):
                 return False
-            kind = type(value)
-            if kind not in _SCALARS and not self._simple_container(kind, value, depth + 1):
+            if type(value) not in scalars and not self._simple_container(type(value), value, depth + 1):
                 return False
         return len(fields) <= self._limits.items
 
@@ -148,18 +144,38 @@ class Capture:
         text, masked = self.text(value, _ONE_LINE)
         return (text if text.isprintable() else " ".join(text.split())), masked
 
-    def usage(self, fields: dict[str, Any], usage: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Add model, tokens and cost among *fields* to *usage*: numbers are summed, the last model stands."""
-        for name in filter(_USAGE.__contains__, fields):
-            word, value = USAGE_NAMES[name], fields[name]
+    def usage(self, fields: dict[str, Any], usage: dict[str, str | int | float] | None) -> dict[str, str | int | float]:
+        """Add model, tokens and cost among *fields* to *usage*: numbers are summed, the last model stands.
+
+        What is no plain number, or no str for the model, is not guessed at: it stays unknown.
+        """
+        usage = usage or {}
+        for name in fields:
+            word = USAGE_NAMES.get(name)
+            if word is None:
+                continue
+            value = fields[name]
+            kind = type(value)
             if word == "model":
-                value = self.line(value)[0]
-            elif type(value) not in (int, float) or value != value or value in (float("inf"), float("-inf")):
-                continue  # unknown stays unknown
-            elif usage and word in usage:
-                value += usage[word]
-            usage = {**usage, word: value} if usage else {word: value}
+                if kind is str:
+                    usage[word] = value
+            elif (kind is int or kind is float) and -_MOST < value < _MOST:
+                before = usage.get(word, 0)
+                usage[word] = value if type(before) is str else before + value
         return usage
+
+    def usage_text(self, usage: dict[str, str | int | float]) -> str:
+        """*usage* as JSON text, the model masked and on one line."""
+        model = usage.get("model")
+        if type(model) is str:
+            text = self._models.get(model)
+            if text is None:
+                text = encode(self.line(model)[0])
+                if len(self._models) < MOST_MODELS and len(model) < 200:
+                    self._models[model] = text
+            numbers = "".join([f',"{word}":{value}' for word, value in usage.items() if word != "model"])
+            return f'{{"model":{text}{numbers}}}'
+        return encode(usage) if usage else ""
 
 
 class Blind(Capture):

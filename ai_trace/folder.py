@@ -86,7 +86,7 @@ class Entry:
     @property
     def state(self) -> str:
         """ "running", "ended", "died" or "unknown", as of now."""
-        return together([state for _, state in map(box_and_state, self._boxes())])
+        return together([state for _, state in map(box_and_state, self.boxes)])
 
     @property
     def head(self) -> dict[str, Any]:
@@ -96,12 +96,18 @@ class Entry:
             self._head = next((head for head in heads if head), {})
         return self._head
 
+    def recall(self, head: dict[str, Any]) -> None:
+        """Take *head* for the header, as it was read before from files that have not changed."""
+        self._head = head
+
     def load(self) -> Session:
         """Read the session; raises as `load` does."""
         agent = (self._named["agent"] or "") if self._named else ""
         return merged(self.paths, self.size, {"agent": agent, "session_id": self.id, "meta": {}})
 
-    def _boxes(self) -> list[str]:
+    @property
+    def boxes(self) -> list[str]:
+        """The black boxes among its files."""
         return [path for path in self.paths if path.endswith(".live")]
 
     def __repr__(self) -> str:

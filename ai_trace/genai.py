@@ -1,9 +1,9 @@
 """What a step says about a call to a model or a tool, in the words that other tools know. Pure.
 
-One table names each thing three times: the attribute of the OpenTelemetry semantic conventions for generative
-AI, version 1.41 (the last in which they stand in the common repository:
-https://github.com/open-telemetry/semantic-conventions/blob/v1.41.0/docs/gen-ai/gen-ai-spans.md), the plain word
-that an agent may log instead, and the attribute of OpenInference
+One table names each thing three times: the attribute of the OpenTelemetry semantic conventions for
+generative AI, version 1.41 (the last in which they stand in the common repository:
+https://github.com/open-telemetry/semantic-conventions/blob/v1.41.0/docs/gen-ai/gen-ai-spans.md), the plain
+word that an agent may log instead, and the attribute of OpenInference
 (https://arize-ai.github.io/openinference/spec/attributes/semantic-conventions.html).
 
 A bridge logs under the GenAI names. `attributes` finds them again in a step, whoever said them:
@@ -67,9 +67,15 @@ TABLE: Final = (
     # What it used, by the words of `record.USAGE_NAMES`
     Name("gen_ai.usage.input_tokens", "input_tokens", "llm.token_count.prompt"),
     Name("gen_ai.usage.output_tokens", "output_tokens", "llm.token_count.completion"),
-    Name("gen_ai.usage.cache_read.input_tokens", "cached_tokens", "llm.token_count.prompt_details.cache_read"),
+    Name(
+        "gen_ai.usage.cache_read.input_tokens", "cached_tokens", "llm.token_count.prompt_details.cache_read"
+    ),
     Name("gen_ai.usage.cache_creation.input_tokens", None, "llm.token_count.prompt_details.cache_write"),
-    Name("gen_ai.usage.reasoning.output_tokens", "reasoning_tokens", "llm.token_count.completion_details.reasoning"),
+    Name(
+        "gen_ai.usage.reasoning.output_tokens",
+        "reasoning_tokens",
+        "llm.token_count.completion_details.reasoning",
+    ),
     # A tool at work
     Name("gen_ai.tool.name", None, "tool.name"),
     Name("gen_ai.tool.description", None, "tool.description"),
@@ -93,7 +99,10 @@ RESULT: Final = "gen_ai.tool.call.result"
 COST: Final = "ai_trace.usage.cost_usd"  # the conventions have no name for money
 
 MESSAGE_NAMES: Final = (INSTRUCTIONS, INPUT_MESSAGES, OUTPUT_MESSAGES)
-LIST_NAMES: Final = ("gen_ai.response.finish_reasons", "gen_ai.request.stop_sequences")  # lists of str, even of one
+LIST_NAMES: Final = (
+    "gen_ai.response.finish_reasons",
+    "gen_ai.request.stop_sequences",
+)  # lists of str, even of one
 
 WORDS: Final[Mapping[str, str]] = MappingProxyType(
     {name.word: name.genai for name in TABLE if name.word} | {"cost_usd": COST, "cache_read_input_tokens":

@@ -10,9 +10,11 @@ For every value in a step's context and logs, and in the contexts of the steps a
 - `newer`: a different value that was logged under the same name after `read` and before the use, and is nowhere
   in what the step saw. Then the piece is **stale**.
 
-What is not called stale, as it is no older reading of the same thing: a common value in a log, and a rival about another subject: contexts,
-or those around them, that hold different texts under one name (`file="a"` and `file="b"`). What a step logs as
-steps of its own name did before is no older reading either, but one of its own, and so comes from nowhere.
+Not called stale, as it is no older reading of the same thing: a common value in a log; a value whose rival is about
+another subject. Two steps have different subjects where their contexts, or those around them, hold different labels
+under one name (`file="a"` and `file="b"`); a label is a text of at most 64 characters that is no time, number or id.
+Nor is a value that tells little linked to a log about another subject, or what a step logs to what steps of its name
+logged before under the same name: that is a reading of its own.
 
 Limits: of a step the first 300 values, of a value the first and last 1,000 sightings and the newest 100 rivals.
 """
@@ -20,6 +22,7 @@ Limits: of a step the first 300 values, of a value the first and last 1,000 sigh
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -34,6 +37,8 @@ __all__ = ["Knowledge", "Piece", "knowledge"]
 
 _PARTS: Final = 300  # values of one step
 _SCANNED: Final = 1_000  # sightings of one value looked at, from each end
+_LABEL: Final = 64  # characters; what is longer is prose, and differs each time
+_NO_LABEL: Final = re.compile(r"[\W\d]*$|[0-9]{4}-[0-9]{2}|[0-9a-fA-F-]{16,}$")
 _RIVALS: Final = 100  # newer values looked at for one piece; beyond them others are only more of the same
 
 Ways = Callable[[Record], list[Record]]
@@ -127,17 +132,15 @@ def knowledge(steps: Sequence[Record], targets: Iterable[Record], path_to: Ways)
     earlier = dict(islice(numbers.items(), bisect_right(steps, until, key=_start)))
     seen = Sightings((piece.path, piece.value) for view in views for piece in view.pieces)
     seen.look(earlier)
-    found = {view.step: view.traced(seen, numbers) for view in views}
-    renamed = {path for pieces in found.values() for piece in pieces if (path := _other_name(piece))}
-    rivals = Sightings((path, None) for path in renamed)
+    search = _Search(seen, numbers, _Subjects(path_to))
+    found = [(view, search.traced(view)) for view in views]
+    renamed = {path for _, pieces in found for piece in pieces if (path := _other_name(piece))}
+    others = Sightings((path, None) for path in renamed)
     if renamed:
-        rivals.look(earlier, holding=tuple(map(_spelled, renamed)))
-    judge = _Judge(seen, rivals, path_to)
+        others.look(earlier, holding=tuple(map(_spelled, renamed)))
     return {
-        view.step: Knowledge(
-            view.step, numbers[view.step], judge.judged(view.step, found[view.step]), view.left_out
-        )
-        for view in views
+        view.step: Knowledge(view.step, numbers[view.step], search.judged(view.step, pieces, others), view.left_out)
+        for view, pieces in found
     }
 
 
@@ -174,15 +177,24 @@ class _View:
                     yield Piece(path, value, "around", around, self.begun)
             around.shed()
 
-    def traced(self, seen: Sightings, numbers: dict[Record, int]) -> list[Piece]:
+
+class _Search:
+    """Finds for each piece its way, its last reading, and what was newer."""
+
+    def __init__(self, seen: Sightings, numbers: dict[Record, int], subjects: _Subjects) -> None:
+        self._seen = seen
+        self._numbers = numbers
+        self._subjects = subjects
+
+    def traced(self, view: _View) -> list[Piece]:
         """The pieces with their ways; of an object or a list that came as a whole, the parts are left out."""
         found: list[Piece] = []
         whole = ""
-        for piece in self.pieces:
+        for piece in view.pieces:
             if whole and piece.path.startswith((f"{whole}.", f"{whole}[")):
                 continue
             whole = ""
-            traced = _traced(piece, seen, numbers[piece.holder])
+            traced = self._traced(piece, view.step)
             if type(piece.value) in (dict, list):
                 if piece.value and not traced.way:
                     continue  # told by its parts
@@ -190,85 +202,84 @@ class _View:
             found.append(traced)
         return found
 
+    def _traced(self, piece: Piece, step: Record) -> Piece:
+        until = _start(piece.holder) if piece.where == "around" else piece.at
+        ways: list[Sighting] = []
+        readings: list[Sighting] = []
+        for matches in self._seen.matching(piece.path, piece.value):
+            if ways and weight(piece.value) != TELLING:
+                break  # what tells little is not looked for further once it is found
+            oldest, newest = islice(matches.oldest(until), _SCANNED), islice(matches.newest(until), _SCANNED)
+            ways += islice((one for one in oldest if self._is_source(one, piece, step)), 1)
+            if matches.reason.startswith("same"):
+                logs = (one for one in newest if one.where == "log")
+                readings += islice((one for one in logs if self._is_source(one, piece, step)), 1)
+        ways.sort(key=_when)
+        return piece._replace(way=tuple(ways), read=max([*readings, *ways[:1]], key=_when, default=None))
 
-def _traced(piece: Piece, seen: Sightings, number: int) -> Piece:
-    """*piece*, which stands in the step of that *number*, with the first of each of its forms, and its last reading."""
-    until = _start(piece.holder) if piece.where == "around" else piece.at
-    ways: list[Sighting] = []
-    readings: list[Sighting] = []
-    for matches in seen.matching(piece.path, piece.value):
-        if ways and weight(piece.value) != TELLING:
-            break  # what tells little is not looked for further once it is found
-        oldest, newest = islice(matches.oldest(until), _SCANNED), islice(matches.newest(until), _SCANNED)
-        ways += islice((one for one in oldest if _is_source(one, piece, number)), 1)
-        if matches.reason.startswith("same"):
-            logs = (one for one in newest if one.where == "log" and _is_source(one, piece, number))
-            readings += islice(logs, 1)
-    ways.sort(key=_when)
-    return piece._replace(way=tuple(ways), read=max([*readings, *ways[:1]], key=_when, default=None))
+    def _is_source(self, one: Sighting, piece: Piece, step: Record) -> bool:
+        """Whether *piece* may come from *one*, which is not later than it by the clock."""
+        if one.step is piece.holder or (one.at == piece.at and one.number > self._numbers[piece.holder]):
+            return False
+        if one.path == piece.path and piece.where == one.where == "log" and one.step.name == step.name:
+            return False  # as all steps of this name log it, the step has read it anew itself
+        return one.where == "context" or weight(piece.value) == TELLING or self._subjects.agree(one.step, step)
 
-
-def _is_source(one: Sighting, piece: Piece, number: int) -> bool:
-    """Whether *piece* may come from *one*, which is not later than it by the clock."""
-    if one.step is piece.holder or (one.at == piece.at and one.number > number):
-        return False
-    if one.path == piece.path:
-        # As all steps of this name log it, the step has read it anew itself.
-        return not (piece.where == one.where == "log" and one.step.name == piece.holder.name)
-    return True
-
-
-class _Judge:
-    """Decides which pieces are stale."""
-
-    def __init__(self, seen: Sightings, rivals: Sightings, path_to: Ways) -> None:
-        self._seen = seen
-        self._rivals = rivals
-        self._path_to = path_to
-        self._subjects: dict[Record, dict[str, str]] = {}
-
-    def judged(self, step: Record, pieces: list[Piece]) -> list[Piece]:
+    def judged(self, step: Record, pieces: list[Piece], others: Sightings) -> list[Piece]:
+        """*pieces* with what was newer; *others* holds what was logged under the other names they had."""
         in_view = {canonical(piece.value) for piece in pieces if weight(piece.value) != COMMON}
-        return [piece._replace(newer=self._newer(step, piece, in_view)) for piece in pieces]
+        return [piece._replace(newer=self._newer(step, piece, in_view, others)) for piece in pieces]
 
-    def _newer(self, step: Record, piece: Piece, in_view: set[str]) -> Sighting | None:
+    def _newer(self, step: Record, piece: Piece, in_view: set[str], others: Sightings) -> Sighting | None:
         """The newest value that the step could have had instead."""
         read = piece.read
         if read is None or piece.path.endswith("]") or piece.at == inf:
             return None
         if piece.where == "log" and weight(piece.value) == COMMON:
             return None
-        for rival in self._later(piece, read):
+        for rival in self._later(piece, read, others):
             if canonical(rival.value) in in_view:
                 return None  # it was seen, too
-            if rival.step is not step and self._comparable(rival.step, read.step, step):
+            agree = self._subjects.agree
+            if rival.step is not step and agree(rival.step, read.step) and agree(rival.step, step):
                 return rival
         return None
 
-    def _later(self, piece: Piece, read: Sighting) -> Iterator[Sighting]:
-        """What was seen after the reading, under the name of the piece or the one it was read by; newest first."""
+    def _later(self, piece: Piece, read: Sighting, others: Sightings) -> Iterator[Sighting]:
+        """What was logged after the reading, under the name of the piece or the one it was read by; newest first."""
         both = [*islice(self._seen.newest(piece.path, read.at, piece.at), _RIVALS)]
         if other := _other_name(piece):
-            both += islice(self._rivals.newest(other, read.at, piece.at), _RIVALS)
+            both += islice(others.newest(other, read.at, piece.at), _RIVALS)
             both.sort(key=_when, reverse=True)
         return (one for one in both if not _same_again(one, piece, read))
 
-    def _comparable(self, rival: Record, *others: Record) -> bool:
-        """Whether *rival* is not about something else than the steps *others*."""
-        mine = self._subject(rival)
-        return all(
-            theirs.get(name, said) == said for theirs in map(self._subject, others) for name, said in mine.items()
-        )
 
-    def _subject(self, step: Record) -> dict[str, str]:
-        """The texts in the contexts of *step* and of those around it, the inner one before the outer."""
-        known = self._subjects.get(step)
+class _Subjects:
+    """Knows whether two steps may be about the same thing: no label in or around them says otherwise."""
+
+    def __init__(self, path_to: Ways) -> None:
+        self._path_to = path_to
+        self._labels: dict[Record, dict[str, str]] = {}
+
+    def agree(self, one: Record, other: Record) -> bool:
+        """Whether no name stands in or around both with different labels."""
+        theirs = self._of(other)
+        return all(theirs.get(name, label) == label for name, label in self._of(one).items())
+
+    def _of(self, step: Record) -> dict[str, str]:
+        """The labels in the contexts of *step* and of those around it; the inner one wins."""
+        known = self._labels.get(step)
         if known is None:
-            known = self._subjects[step] = {}
+            known = self._labels[step] = {}
             for around in self._path_to(step):
-                known.update((name, text) for name, text in around.context.items() if type(text) is str)
+                known.update((name, text) for name, text in around.context.items() if _is_label(text))
                 around.shed()
         return known
+
+
+def _is_label(value: Any) -> bool:
+    """Whether *value* names something: a short text, and no time, number or id, which are new each time."""
+    return type(value) is str and len(value) <= _LABEL and "\n" not in value and not _NO_LABEL.match(value)
 
 
 def _same_again(rival: Sighting, piece: Piece, read: Sighting) -> bool:

@@ -6,8 +6,8 @@ Guarantees:
 - A call from inside another (a signal handler, a `__del__` run by the collector) is put off until that is done.
 - A forked child never writes to its parent's files: it begins a segment of its own, `<stem>.<n>.jsonl`.
 
-Lock discipline: `_lock` must be held wherever `_journal`, `_box` or the counts change; `_busy` says that the
-holder is inside already.
+Lock discipline: `_lock` must be held wherever `_journal`, `_box` or the counts change. Who holds it already is
+inside a call of ours, and what it asks for now (from a handler or a finalizer) waits in `_put_off`.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Recorder:
         self._failures = 0
         self._said: set[str] = set()
         self._lock = threading.RLock()
-        self._busy = False
+        self._inside: Callable[[], bool] = self._lock._is_owned  # type: ignore[attr-defined]
         self._put_off: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         _watch(self)
 
@@ -96,84 +96,68 @@ class Recorder:
 
     def begin(self, step: Parts) -> None:
         """*step* began: it is in the black box when this returns."""
+        if self._inside():
+            return self._put_off.append((self.begin, (step,)))
         with self._lock:
-            if self._busy:
-                return self._put_off.append((self.begin, (step,)))
             try:
-                self._busy = True
-                book = self._journal
-                if book is None or not self._checked_ns <= step.started_ns < self._check_at_ns:
-                    book = self._look_after(step.started_ns)
+                book = self._journal or self._look_after(step.started_ns)
                 if self._box is not None:
                     self._box.start(step, book.size)
             except Exception as err:
                 self._unseen(err)
-            finally:
-                self._busy = False
-            if self._put_off:
-                self._catch_up()
+        if self._put_off:
+            self._catch_up()
 
     def note(self, step: Parts, entry: str) -> None:
         """*step* logged *entry*: it is in the black box when this returns."""
+        if self._inside():
+            return self._put_off.append((self.note, (step, entry)))
         with self._lock:
-            if self._busy:
-                return self._put_off.append((self.note, (step, entry)))
             try:
-                self._busy = True
                 if self._box is not None and self._journal is not None:
                     self._box.log(step, entry, self._journal.size)
             except Exception as err:
                 self._unseen(err)
-            finally:
-                self._busy = False
-            if self._put_off:
-                self._catch_up()
+        if self._put_off:
+            self._catch_up()
 
     def end(self, step: Parts) -> None:
         """*step* is finished: its line is in the journal when this returns."""
+        if self._inside():
+            return self._put_off.append((self.end, (step,)))
         with self._lock:
-            if self._busy:
-                return self._put_off.append((self.end, (step,)))
             try:
-                self._busy = True
-                try:
-                    book = self._journal
-                    if book is None or not self._checked_ns <= step.finished_ns < self._check_at_ns:
-                        book = self._look_after(step.finished_ns)
-                    if self._news:
-                        book.append(encode_step(step, self._tell()))
-                        self._forget_news()
-                    else:
-                        book.append(encode_step(step))
-                except journal.Unsynced as err:
-                    self._distrust(err)
-                except Exception as err:
-                    self._lost(err)
-                self.tally.add(step)
+                book = self._journal
+                if book is None or not self._checked_ns <= step.finished_ns < self._check_at_ns:
+                    book = self._look_after(step.finished_ns)
+                if self._news:
+                    book.append(encode_step(step, self._tell()))
+                    self._forget_news()
+                else:
+                    book.append(encode_step(step))
+            except Exception as err:
+                self._refused(err)
+            self.tally.add(step)
+            try:
                 if self._box is not None:
                     self._box.end(step)
             except Exception as err:
                 self._unseen(err)
-            finally:
-                self._busy = False
-            if self._put_off:
-                self._catch_up()
+        if self._put_off:
+            self._catch_up()
 
     def shortened(self, step: Parts) -> None:
         """The middle of the logs of *step* was cut out: the black box lets go of them, too."""
+        if self._inside():
+            return self._put_off.append((self.shortened, (step,)))
         with self._lock:
-            if self._busy:
-                return self._put_off.append((self.shortened, (step,)))
             try:
-                self._busy = True
                 if self._box is not None and self._journal is not None:
                     self._box.rewrite(self._journal.size)
             except Exception as err:
                 self._unseen(err)
-            finally:
-                self._busy = False
-            if self._put_off:
-                self._catch_up()
+        if self._put_off:
+            self._catch_up()
 
     def drop(self, reason: str) -> None:
         """Count a record that could not be kept."""
@@ -308,22 +292,26 @@ class Recorder:
 
     # When the disk says no
 
-    def _lost(self, err: Exception) -> None:
-        """A line was refused: that is a drop. A file that fails again and again is left for a new segment."""
-        self._drop(_reason(err), 1)
+    def _refused(self, err: Exception) -> None:
+        """A line was refused, and that is a drop; or it was written but not synced, and that is told.
+
+        A file that cannot be synced, or fails again and again, is left for a new segment: what the kernel
+        could not write it forgets, so a second try would prove nothing.
+        """
         self._complain(err)
-        self._failures += 1
-        if self._failures >= MOST_FAILURES and getattr(err, "errno", None) == errno.EIO and self._journal is not None:
+        if isinstance(err, journal.Unsynced):
+            self._notice(f"a step was written, but not synced ({_reason(err)}): a power cut may take it")
+            self._failures = MOST_FAILURES
+        else:
+            self._drop(_reason(err), 1)
+            self._failures += getattr(err, "errno", None) == errno.EIO
+        if self._failures >= MOST_FAILURES and self._journal is not None:
             self._failures = 0
             self._begin_segment()
-            self._begin_anew()
-
-    def _distrust(self, err: journal.Unsynced) -> None:
-        """A line was written but not synced: no more lines to that file."""
-        self._notice(f"a step was written, but not synced ({_reason(err)}): a power cut may take it")
-        self._complain(err)
-        self._begin_segment()
-        self._begin_anew()
+            try:
+                self._begin_anew()
+            except Exception as trouble:
+                self._complain(trouble)  # the next step tries again
 
     def _unseen(self, err: Exception) -> None:
         """The black box was refused: nothing is lost while the process lives, but a viewer sees less."""
@@ -351,19 +339,21 @@ class Recorder:
 
     def close(self, reason: str = "its tracer was closed") -> None:
         """Let go of the files; a step still open is finished as cancelled. Later steps begin a new segment."""
-        if not self._lock.acquire(timeout=LONGEST_WAIT):  # a thread hangs in a write: its files stay as evidence
-            return
+        if self._inside() or not self._lock.acquire(timeout=LONGEST_WAIT):
+            return  # a thread hangs in a write: the files stay as evidence
         try:
-            if self._journal is None or self._busy:
-                return
-            for step in self._box.open_steps if self._box is not None else []:
-                self._cut_off(step, f"still open when {reason}")
-            self._let_go()
-            self._begin_segment()
-        except Exception as err:
-            self._complain(err)
+            open_steps = self._box.open_steps if self._box is not None else []
         finally:
             self._lock.release()
+        for step in open_steps:
+            self._cut_off(step, f"still open when {reason}")
+        with self._lock:
+            if self._journal is not None:
+                try:
+                    self._let_go()
+                except Exception as err:
+                    self._complain(err)
+                self._begin_segment()
 
     def _cut_off(self, step: Parts, reason: str) -> None:
         step.live, step.ended = False, True
@@ -380,7 +370,7 @@ class Recorder:
     def after_fork(self) -> None:
         """In the child: a new lock, a new segment, nothing shared with the parent."""
         self._lock = threading.RLock()
-        self._busy, self._put_off = False, []
+        self._inside, self._put_off = self._lock._is_owned, []  # type: ignore[attr-defined]
         for step in self._box.open_steps if self._box is not None else []:
             step.live = False  # the parent's process ends it
         for file in (self._box, self._journal):

@@ -53,6 +53,9 @@ class Redactor:
         for shape in rules.shapes:
             self._by_sign[shape.near] += [(_encoded(hint)[1:-1], shape) for hint in shape.hints]
         self._anywhere = self._by_sign[""]
+        # One expression over the few long runs is cheaper than a search for each of a hundred hints.
+        hints = sorted({hint for hint, _ in self._by_sign["long"]})
+        self._long_hint = re.compile(b"|".join(map(re.escape, hints)) or rb"(?!)").search
         self._in_text: dict[Shape, re.Pattern[str]] = {}
         self._in_raw: dict[Shape, re.Pattern[bytes]] = {}
         self._colon = re.compile(rb":[ \\']").search
@@ -177,6 +180,8 @@ class Redactor:
                 runs.append(raw[max(start - _BEFORE, 0) : stop])
             start = marked.find(_LONG, end)
         joined = b" ".join(runs)
+        if self._long_hint(joined) is None:
+            return False
         for hint, shape in self._by_sign["long"]:
             if hint in joined and self._matches(raw, hint, shape):
                 return True

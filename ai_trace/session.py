@@ -10,11 +10,14 @@ Whatever the records say, `fold` ends, and answers the same session for every or
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .record import FORMAT, VERSION, Damage, Record, number
 from .totals import Totals, count, duration_of
 from .tree import Node, ended_at, end_key, innermost_failure, link, walk
+
+if TYPE_CHECKING:
+    from .provenance import Knowledge
 
 __all__ = ["fold", "Session", "step_dict"]
 
@@ -125,6 +128,27 @@ class Session:
         """The step whose id is *prefix*, or the only one whose id starts so; None for none or several."""
         found = self.find(prefix)
         return found[0] if found and (len(found) == 1 or found[0].id == prefix) else None
+
+    def referred(self, word: str) -> list[Record]:
+        """The steps that *word* may mean: an id or its beginning, `#12`, `decide#3`, a name, `last`, `last-error`."""
+        from .reference import referred
+
+        return referred([*self._nodes.values()], word)
+
+    def at(self, step: Record | str) -> Knowledge:
+        """What *step* (one of `steps`, or a word as `referred` knows it) saw, and where each value came from.
+
+        Raises:
+            KeyError: *step* is a word that means no step, or several.
+        """
+        from .provenance import knowledge
+
+        if isinstance(step, str):
+            found = self.referred(step)
+            if len(found) != 1:
+                raise KeyError(f"{step!r} means {len(found)} steps of this session")
+            step = found[0]
+        return knowledge(self.steps, [step], self.path_to)[step]
 
     def summary(self) -> dict[str, Any]:
         """The run in numbers: first what the older package's `summary()` had, then ours."""

@@ -238,7 +238,7 @@ class Step(Parts):
         self.elapsed_ns = elapsed if elapsed > 0 else 0
         self.outcome_text, self.error_text = outcome_text, error_text
         if self._usage is not None:
-            self.usage_text = origin.capture.fields(self._usage)[0]
+            self.usage_text = origin.capture.usage_text(self._usage)
         origin.sink.end(self)
 
     def _end_by(self, error: BaseException) -> None:

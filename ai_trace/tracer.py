@@ -216,6 +216,10 @@ class Tracer:
         """Write the session so far as a Markdown postmortem, whole or not at all, and return its path."""
         return self._save("md")
 
+    def save_html(self) -> Path:
+        """Write the session so far as one self-contained HTML page, whole or not at all, and return its path."""
+        return self._save("html")
+
     def _save(self, form: str) -> Path:
         from pathlib import Path
 

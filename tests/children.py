@@ -16,7 +16,9 @@ def environment(**extra: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": ROOT, **extra}
 
 
-def run(code: str, *args: str, flags: tuple[str, ...] = (), **options: Any) -> subprocess.CompletedProcess[str]:
+def run(
+    code: str, *args: str, flags: tuple[str, ...] = (), **options: Any
+) -> subprocess.CompletedProcess[str]:
     """Run *code*; a child that fails fails the test, with all that it printed."""
     options.setdefault("env", environment())
     command = [sys.executable, *flags, "-c", code, *args]

@@ -30,7 +30,9 @@ def strict_json(raw: bytes) -> Any:
 
 
 def lines(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """Each line of each journal in *folder*; every one must be whole, strict, and say its own length truly."""
+    """Each line of each journal in *folder*; every one must be whole, strict, and say its own length
+    truly.
+    """
     found = []
     for path in sorted(glob.glob(os.path.join(glob.escape(os.fspath(folder)), "*.jsonl"))):
         with open(path, "rb") as file:
@@ -38,6 +40,8 @@ def lines(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
         assert not raw or raw.endswith(b"\n"), f"{path} ends in half a line"
         for line in raw.split(b"\n")[:-1]:
             record = strict_json(line)
-            assert record["len"] == len(line) + 1, f"len is {record['len']}, the line has {len(line) + 1} bytes"
+            assert record["len"] == len(line) + 1, (
+                f"len is {record['len']}, the line has {len(line) + 1} bytes"
+            )
             found.append(record)
     return found

@@ -53,7 +53,9 @@ def _record(folder: Path) -> tuple[Any, list[dict[str, Any]]]:
 def test_a_wall_clock_that_lies_breaks_nothing(
     wall: Callable[[], Iterator[int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Durations come from the steady clock; times are told as they were given; everything can be read and shown."""
+    """Durations come from the steady clock; times are told as they were given; everything can be read
+    and shown.
+    """
     monkeypatch.setattr(clock, "active", _clock(wall(), itertools.count(77, 2_000_000)))
     tracer, records = _record(tmp_path)
     assert len(records) == 3
@@ -69,7 +71,9 @@ def test_a_wall_clock_that_lies_breaks_nothing(
 
 
 @pytest.mark.parametrize(
-    "steady", [itertools.repeat(5), itertools.count(10**18, -1), itertools.cycle([9, 3])], ids=["stuck", "back", "swing"]
+    "steady",
+    [itertools.repeat(5), itertools.count(10**18, -1), itertools.cycle([9, 3])],
+    ids=["stuck", "back", "swing"],
 )
 def test_a_duration_is_never_negative(
     steady: Iterator[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -93,8 +97,12 @@ def test_times_keep_their_microseconds(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system has no tzset")
-@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kathmandu", "Pacific/Apia", "XXX-25:30", "nonsense"])
-def test_the_local_time_zone_is_not_in_the_files(zone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "zone", ["UTC", "America/New_York", "Asia/Kathmandu", "Pacific/Apia", "XXX-25:30", "nonsense"]
+)
+def test_the_local_time_zone_is_not_in_the_files(
+    zone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Names of files and times in them are UTC wherever the agent runs."""
     monkeypatch.setenv("TZ", zone)
     time.tzset()

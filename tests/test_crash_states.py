@@ -1,7 +1,7 @@
 """After a crash at any point, every state that the disk may be in is one that reads as promised.
 
-The disk's calls are written down once; every legal state is laid out in a folder and read. The negative controls
-at the end show that the machinery tells a wrong protocol from a right one.
+The disk's calls are written down once; every legal state is laid out in a folder and read. The negative
+controls at the end show that the machinery tells a wrong protocol from a right one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from tests.faults.crash_states import Crash, Op, RecordingDisk, check_each, deat
 
 
 def _record(folder: str, sync: str, *, save: bool = False) -> list[Op]:
-    """A short run with nesting, ends out of order and one long log; what was acknowledged is said to the disk."""
+    """A short run with nesting, ends out of order and one long log; what was acknowledged is said to
+    the disk.
+    """
     os.mkdir(folder)
     with RecordingDisk().in_place() as double:
         tracer = ai_trace.Tracer("agent", folder, sync=sync)
@@ -131,7 +133,9 @@ def _snapshots_are_whole(folder: str, crash: Crash) -> None:
 
 
 def test_a_snapshot_is_whole_or_absent_after_any_crash(tmp_path: Path) -> None:
-    """At its final name there is one complete version, the old or the new, after a kill and after a power cut."""
+    """At its final name there is one complete version, the old or the new, after a kill and after a
+    power cut.
+    """
     ops = _record(str(tmp_path / "traces"), "never", save=True)
     check_each(deaths(ops), _snapshots_are_whole)
     check_each(power_cuts(ops), _snapshots_are_whole)

@@ -1,7 +1,7 @@
 """The disk fills up and is freed, five times: the agent goes on, the drops are counted, recording resumes.
 
-On a real file system: a small tmpfs with ballast where the tests run as root, and a limit on the size of files
-(RLIMIT_FSIZE, which also writes short first) where they do not.
+On a real file system: a small tmpfs with ballast where the tests run as root, and a limit on the size of
+files (RLIMIT_FSIZE, which also writes short first) where they do not.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ for cycle in range(5):
     record(4, 100)
     resumed.append(len(dropped) == before)
 tracer.close()
-print(json.dumps({"kept": kept, "dropped": dropped, "counted": sum(tracer.dropped.values()), "resumed": resumed}))
+counted = sum(tracer.dropped.values())
+print(json.dumps({"kept": kept, "dropped": dropped, "counted": counted, "resumed": resumed}))
 """
 
 BALLAST = """
@@ -94,7 +95,9 @@ def _check(done: Any, folder: Path) -> None:
         records += [step.id for step in session.steps]
         told += sum(session.dropped.values())
         notices += len(session.notices)
-    assert sorted(records) == sorted(answer["kept"]), "kept is readable, dropped is not, and nothing is there twice"
+    assert sorted(records) == sorted(answer["kept"]), (
+        "kept is readable, dropped is not, and nothing is there twice"
+    )
     assert told == answer["counted"], "the journal tells what it lost"
     said = [line for line in done.stderr.splitlines() if line]
     assert 1 <= len(said) <= 3, f"one line on stderr for each kind of trouble:\n{done.stderr}"

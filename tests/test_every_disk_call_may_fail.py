@@ -1,5 +1,5 @@
-"""Whatever call on the disk fails, and however: the agent sees nothing, what was acknowledged can be read, and
-what could not be kept is counted and told.
+"""Whatever call on the disk fails, and however: the agent sees nothing, what was acknowledged can be read,
+and what could not be kept is counted and told.
 
 The scenario records, saves twice and closes. It is run with its first call failing, then with its second, and
 so on; once with that call alone, and once with all from there on until the disk is well again.
@@ -144,7 +144,9 @@ def _check_refusal(folder: str, disk: FailingDisk, said: Said) -> None:
     if "MemoryError" in disk.fault.name:  # where memory ends nobody knows how far the call had come
         assert said.dropped >= len(missing)
     else:
-        assert said.dropped == len(missing), f"{said.reasons}, but {len(missing)} missing ({disk.failed_in} failed)"
+        assert said.dropped == len(missing), (
+            f"{said.reasons}, but {len(missing)} missing ({disk.failed_in} failed)"
+        )
     told = sum(_steps_among(record.get("dropped", {})) for record in records)
     assert told == said.dropped, f"{told} told in the journal, {said.dropped} dropped"
 
@@ -161,7 +163,9 @@ def _check_interrupt(folder: str, disk: FailingDisk, said: Said) -> None:
 def test_a_disk_that_says_no_costs_only_what_is_counted(
     fault: Fault, lasting: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Acknowledged is readable, the drop count is what is missing, the journal tells it, nothing is left behind."""
+    """Acknowledged is readable, the drop count is what is missing, the journal tells it, nothing is
+    left behind.
+    """
     for sync in ("never", "step"):
         runs = run_failing_each_call(partial(_scenario, sync=sync), _check_refusal, fault, lasting=lasting)
         assert runs > 20  # the scenario does reach the disk
@@ -171,5 +175,7 @@ def test_a_disk_that_says_no_costs_only_what_is_counted(
 def test_ctrl_c_inside_any_disk_call_leaves_a_working_tracer(
     fault: Fault, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The interrupted call may lose its own record; nothing that had returned is lost, and the next step works."""
+    """The interrupted call may lose its own record; nothing that had returned is lost, and the next
+    step works.
+    """
     run_failing_each_call(_scenario, _check_interrupt, fault)

@@ -216,7 +216,10 @@ def test_async_steps_pass_exceptions_and_cancellation(tmp_path: Path) -> None:
 
     with ai_trace.Tracer("agent", tmp_path) as tracer:
         asyncio.run(main(tracer))
-    assert [(r["name"], r["outcome"]) for r in lines(tmp_path)] == [("fails", "error"), ("waits", "cancelled")]
+    assert [(r["name"], r["outcome"]) for r in lines(tmp_path)] == [
+        ("fails", "error"),
+        ("waits", "cancelled"),
+    ]
 
 
 def test_a_recorded_exception_keeps_nothing_alive(tmp_path: Path) -> None:

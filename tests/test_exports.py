@@ -31,7 +31,9 @@ def test_every_public_name_is_there_and_documented() -> None:
 
 
 def test_the_errors_form_one_tree() -> None:
-    """`except TraceError` catches whatever this library raises on purpose; wrong arguments are ValueErrors, too."""
+    """`except TraceError` catches whatever this library raises on purpose; wrong arguments are
+    ValueErrors, too.
+    """
     assert issubclass(ai_trace.UsageError, ai_trace.TraceError)
     assert issubclass(ai_trace.UsageError, ValueError)
     assert issubclass(ai_trace.NotATrace, ai_trace.TraceError)

@@ -1,7 +1,7 @@
 """Whatever an agent hands us, through whatever door: nothing is raised, and every line is strict JSON.
 
-Doors: context, log field, log message, meta, outcome, reason of a failure, agent, name of a step, and arguments
-and results of a traced function. Only the construction of a tracer may refuse, by `UsageError`.
+Doors: context, log field, log message, meta, outcome, reason of a failure, agent, name of a step, and
+arguments and results of a traced function. Only the construction of a tracer may refuse, by `UsageError`.
 """
 
 from __future__ import annotations
@@ -100,7 +100,9 @@ values = pytest.mark.parametrize("name, make", HOSTILE, ids=[name for name, _ in
 def test_a_hostile_value_passes_every_door(
     name: str, make: Factory, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Each call returns, each step is a line of RFC 8259 JSON, no hidden characters show, nothing is dropped."""
+    """Each call returns, each step is a line of RFC 8259 JSON, no hidden characters show, nothing is
+    dropped.
+    """
     doors = LARGE_DOORS if _is_large(name) else DOORS
     tracer = Tracer("agent", tmp_path)
     for door in doors:
@@ -131,19 +133,18 @@ def test_a_hostile_value_passes_every_door(
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_hostile_value_at_construction_is_recorded_or_refused_by_name(
-    name: str, make: Factory, tmp_path: Path
+    name: str, make: Factory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As agent, folder, meta or setting: either it works or a UsageError says what is wrong."""
     if _is_large(name):
         pytest.skip("construction does not look into a value")
+    monkeypatch.chdir(tmp_path)  # a value that is a path is used as one
     for arguments in (
         {"agent": make()}, {"agent": "a", "trace_dir": make()}, {"agent": "a", "meta": {"value": make()}},
-        {"agent": "a", "sync": make()}, {"agent": "a", "redact": make()}, {"agent": "a", "traceparent": make()},
-        {"agent": "a", "limits": make()}, {"agent": "a", "auto_save": make()},
+        {"agent": "a", "sync": make()}, {"agent": "a", "redact": make()}, {"agent": "a", "limits": make()},
+        {"agent": "a", "traceparent": make()}, {"agent": "a", "auto_save": make()},
     ):  # fmt: skip
-        arguments.setdefault("trace_dir", tmp_path / "traces")
-        if isinstance(arguments["trace_dir"], (str, os.PathLike)) and not isinstance(arguments["trace_dir"], Path):
-            continue  # a usable path: it would be used
+        arguments.setdefault("trace_dir", "traces")
         try:
             tracer = Tracer(**arguments)
         except UsageError as error:
@@ -155,7 +156,21 @@ def test_a_hostile_value_at_construction_is_recorded_or_refused_by_name(
     lines(tmp_path / "traces")
 
 
-FIELDS = ["name", "self", "tracer", "step", "message", "context", "_t", "id", "fields", "kind", "error", "cls", "args"]
+FIELDS = [
+    "name",
+    "self",
+    "tracer",
+    "step",
+    "message",
+    "context",
+    "_t",
+    "id",
+    "fields",
+    "kind",
+    "error",
+    "cls",
+    "args",
+]
 
 
 @pytest.mark.parametrize("key", [*FIELDS, "", "with space", "\udc80", "é", "\x00", "x" * 10_000])
@@ -176,7 +191,9 @@ def test_any_name_is_a_legal_field(key: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("left", [10, 20, 50])
 def test_near_the_recursion_limit_the_agent_sees_no_error_of_ours(left: int, tmp_path: Path) -> None:
-    """Called with few frames left, a step may be poorer, but recursion that the agent survives stays survived."""
+    """Called with few frames left, a step may be poorer, but recursion that the agent survives stays
+    survived.
+    """
     tracer = Tracer("agent", tmp_path)
     with tracer.step("warm up", n=1) as step:
         step.log(n=1)
@@ -261,7 +278,9 @@ def test_a_value_that_another_thread_changes_meanwhile_is_recorded(tmp_path: Pat
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
-def test_an_interrupt_inside_a_values_own_code_is_the_agents(stop: type[BaseException], tmp_path: Path) -> None:
+def test_an_interrupt_inside_a_values_own_code_is_the_agents(
+    stop: type[BaseException], tmp_path: Path
+) -> None:
     """Ctrl-C while a `__repr__` runs reaches the agent, and the tracer works on."""
 
     class Stops:

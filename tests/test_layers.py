@@ -16,18 +16,18 @@ from tests.children import ROOT
 FLOORS = {
     0: ["exceptions", "parse", "record", "clock", "disk", "safe"],
     1: [
-        "arrays", "forms", "plain", "secret_rules", "secret_names", "redact", "line", "live", "alive", "current",
-        "genai", "sweep",
-    ],  # fmt: skip
+        "arrays", "forms", "plain", "secret_rules", "secret_names", "redact", "line", "live", "alive",
+        "current", "matching", "spans", "genai", "sweep",
+    ],
     2: [
-        "capture", "blackbox", "journal", "sinks", "recorder",
-        "lines", "sniff", "reader", "totals", "tree", "session", "sightings", "provenance",
-    ],  # fmt: skip
+        "capture", "blackbox", "journal", "sinks", "recorder", "lines", "sniff", "reader", "totals",
+        "tree", "census", "reference", "sightings", "provenance", "session", "alignment", "timing",
+    ],
     3: ["step", "surround", "traced", "merge", "folder", "growing", "follow", "render", "snapshot"],
     4: ["tracer"],
-    5: ["exporters"],
+    5: ["exporters", "bridges"],
     6: ["cli", "__init__", "__main__"],
-}
+}  # fmt: skip
 # (floor, place on it): on its own floor a room may know those that stand left of it.
 PLACE = {room: (floor, at) for floor, rooms in FLOORS.items() for at, room in enumerate(rooms)}
 PACKAGE = os.path.join(ROOT, "ai_trace")
@@ -35,8 +35,8 @@ PACKAGE = os.path.join(ROOT, "ai_trace")
 # The recording side and the reading side meet on floors 0 and 1 alone, and in the tracer that saves.
 WRITERS = {"capture", "blackbox", "journal", "sinks", "recorder", "step", "traced"}
 READERS = {
-    "lines", "sniff", "reader", "totals", "tree", "session", "merge", "folder", "growing", "follow",
-    "render", "snapshot", "sightings", "provenance",
+    "alignment", "census", "folder", "follow", "growing", "lines", "merge", "provenance", "reader",
+    "reference", "render", "session", "sightings", "snapshot", "sniff", "timing", "totals", "tree",
 }  # fmt: skip
 
 

@@ -1,4 +1,6 @@
-"""Many threads, tasks and processes record at once: nothing is lost, mixed or doubled, and parents are right."""
+"""Many threads, tasks and processes record at once: nothing is lost, mixed or doubled, and parents are
+right.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,14 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import ai_trace
+from ai_trace import disk
 from tests.children import ROOT, environment, run
 from tests.journals import lines
 
@@ -36,7 +40,9 @@ def _check(records: list[dict[str, Any]], hands: int, per_hand: int) -> None:
         assert around["name"] == "outer" and around["context"] == record["context"]
     for record in outer:
         said = [(log["hand"], log["turn"], log["at"]) for log in record["logs"]]
-        assert said == [(record["context"]["hand"], record["context"]["turn"], at) for at in ("before", "after")]
+        assert said == [
+            (record["context"]["hand"], record["context"]["turn"], at) for at in ("before", "after")
+        ]
 
 
 def test_eight_threads_lose_and_mix_nothing(tmp_path: Path) -> None:
@@ -177,7 +183,9 @@ def test_a_fork_while_another_thread_records_never_hangs(tmp_path: Path) -> None
         "stop.set(); thread.join(); tracer.close()\n"
     )
     run(code, str(tmp_path), timeout=120)
-    hands = Counter(r["context"]["hand"] for r in lines(tmp_path) if r["name"] == "inner" and r["context"]["hand"] < 9)
+    hands = Counter(
+        r["context"]["hand"] for r in lines(tmp_path) if r["name"] == "inner" and r["context"]["hand"] < 9
+    )
     assert hands == Counter(dict.fromkeys(range(9), 1))
 
 
@@ -192,7 +200,9 @@ def test_sixteen_processes_starting_in_the_same_second_share_a_folder(tmp_path: 
     ours, theirs = os.pipe()
     command = [sys.executable, "-c", code, str(tmp_path)]
     children = [
-        subprocess.Popen([*command, str(hand)], stdin=ours, cwd=ROOT, env=environment(), stderr=subprocess.PIPE)
+        subprocess.Popen(
+            [*command, str(hand)], stdin=ours, cwd=ROOT, env=environment(), stderr=subprocess.PIPE
+        )
         for hand in range(16)
     ]
     os.close(ours)
@@ -238,3 +248,63 @@ def test_ids_are_unique_over_forks_with_a_frozen_clock_and_one_seed(tmp_path: Pa
     assert len({record["id"] for record in records}) == len(records)
     traces = Counter(record["session"]["trace_id"] for record in records if "session" in record)
     assert len(traces) == 65  # one for each own tracer, one for the inherited with all its segments
+
+
+class _Waiting(disk.Disk):
+    """Calls *at_rewrite* when the black box is about to be written anew, and *at_line* before each line."""
+
+    def __init__(self, at_rewrite: Callable[[], None], at_line: Callable[[], None]) -> None:
+        self.at_rewrite, self.at_line = at_rewrite, at_line
+
+    def open(self, path: str, flags: int) -> int:
+        if path.endswith(".new"):
+            self.at_rewrite()
+        return super().open(path, flags)
+
+    def write(self, fd: int, data: bytes) -> int:  # type: ignore[override]
+        self.at_line()
+        return os.write(fd, data)
+
+
+def test_a_step_that_ends_while_the_black_box_is_written_anew_is_in_one_of_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until its line is in the journal, a step is in the black box, whatever another thread does there."""
+    waiting, seen = threading.Event(), []
+
+    def at_rewrite() -> None:
+        ender.start()
+        waiting.wait()
+        while ender.is_alive() and not _blocked(ender):  # it has begun to end the step, and waits for its turn
+            pass
+
+    def at_line() -> None:
+        (entry,) = ai_trace.sessions(tmp_path)
+        seen.append(sorted(step.name for step in entry.load().steps))
+
+    def end() -> None:
+        waiting.set()
+        ending.finish()
+
+    monkeypatch.setattr(disk, "active", _Waiting(at_rewrite, at_line))
+    tracer = ai_trace.Tracer("agent", tmp_path)
+    kept = tracer.step("kept", text="k" * 1000).start()
+    ending = tracer.step("ending", text="e" * 1000).start()
+    ender = threading.Thread(target=end)
+    kept.log("x" * 2_000_000)
+    kept.log("this one makes room")
+    ender.join()
+    assert seen == [["ending", "kept"]]
+    (entry,) = ai_trace.sessions(tmp_path)
+    session = entry.load()
+    assert session.state == "running"
+    (open_step,) = session.unfinished
+    assert open_step.context == {"text": "k" * 1000}
+    assert [len(log["message"]) for log in open_step.logs] == [2_000_000, len("this one makes room")]
+    tracer.close()
+
+
+def _blocked(thread: threading.Thread) -> bool:
+    """Does *thread* stand where the recorder waits for its lock?"""
+    frame = sys._current_frames().get(thread.ident or 0)
+    return frame is not None and frame.f_code.co_filename.endswith("recorder.py")

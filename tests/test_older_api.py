@@ -34,7 +34,9 @@ def test_the_quickstart_of_the_older_package(tmp_path: Path) -> None:
     tracer.close()
 
 
-def test_the_arguments_have_the_same_names_order_and_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_arguments_have_the_same_names_order_and_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """agent, trace_dir="traces", auto_save=True, meta=None; by position or by name; a str or a Path."""
     monkeypatch.chdir(tmp_path)
     for tracer in (

@@ -95,7 +95,9 @@ def test_a_planted_symlink_is_not_followed(suffix: str, tmp_path: Path, fixed_cl
 def test_something_else_under_our_name_is_left_alone(
     suffix: str, kind: str, tmp_path: Path, fixed_clock: None
 ) -> None:
-    """A FIFO does not hang us, a folder does not stop us, a hard link is not written through: the next name is."""
+    """A FIFO does not hang us, a folder does not stop us, a hard link is not written through: the next
+    name is.
+    """
     folder = tmp_path / "traces"
     folder.mkdir()
     place, other = folder / f"{STEM}{suffix}", tmp_path / "other"
@@ -119,8 +121,10 @@ def test_something_else_under_our_name_is_left_alone(
 def test_an_agents_name_cannot_leave_the_folder(tmp_path: Path) -> None:
     """The true name is in the data; in the names of files it is made safe."""
     folder = tmp_path / "traces"
-    names = ["../escaped", "a/b", "/abs", "C:\\x", "nul\0", "a\nb", ".", "..", "x" * 1000, "CON", "a:b", "dot.", "🤖",
-             "\u202egnp", "*", "[a]", "~", "-rf", " ", "a\x1b[31m"]  # fmt: skip
+    names = [
+        "../escaped", "a/b", "/abs", "C:\\x", "nul\0", "a\nb", ".", "..", "x" * 1000, "CON", "a:b", "dot.",
+        "🤖", "\u202egnp", "*", "[a]", "~", "-rf", " ", "a\x1b[31m",
+    ]  # fmt: skip
     for name in names:
         tracer = ai_trace.Tracer(name, folder)
         with tracer.step("step"):
@@ -174,7 +178,9 @@ def _tell_everything(tracer: Any) -> None:
 def test_no_secret_is_in_any_byte_ever_written(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Not in the journal, the black box, a snapshot, a temp file or on stderr, not even for a moment."""
     with RecordingDisk().in_place() as double:
-        tracer = ai_trace.Tracer("agent", tmp_path / "traces", meta={"model": "m", "api_key": NAMED, "note": SHAPED})
+        tracer = ai_trace.Tracer(
+            "agent", tmp_path / "traces", meta={"model": "m", "api_key": NAMED, "note": SHAPED}
+        )
         _tell_everything(tracer)
         tracer.save()
         tracer.save_markdown()

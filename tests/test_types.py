@@ -15,7 +15,9 @@ needs_mypy = pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason
 
 def _mypy(*args: str, cache: str) -> str:
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", cache, *args]
-    done = subprocess.run(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     return done.stdout.decode() if done.returncode else ""
 
 

@@ -31,10 +31,12 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "list": ("listing", "the sessions of a folder, newest first"),
         "view": ("view", "one session as a tree: what the agent saw and did"),
+        "at": ("at", "what a step knew: where each value came from, and how old it was"),
+        "diff": ("diff", "two runs compared: the first divergence, and all that differs"),
         "tail": ("tail", "the last steps, then each step and log as it happens"),
         "stats": ("stats", "counts, error rates, durations, tokens and cost"),
-        "export": ("export", "write a session for other tools: OpenTelemetry, Perfetto, CSV, SQLite"),
         "save": ("save", "write the snapshot and the postmortem of a session"),
+        "export": ("export", "write a session for other tools: OpenTelemetry, Perfetto, CSV, SQLite"),
     }
 )
 

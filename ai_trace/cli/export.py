@@ -58,10 +58,20 @@ def arguments(parser: ArgumentParser) -> None:
     add("session", metavar="SESSION", help=choose.HELP.replace(" (the default)", ""))
     for name, text in _FORMATS.items():
         add(f"--{name}", metavar="FILE|URL" if name == "otlp" else "FILE", help=text)
-    add("--openinference", action="store_true", help="with --otlp: OpenInference attributes, too (for Phoenix)")
+    add(
+        "--openinference",
+        action="store_true",
+        help="with --otlp: OpenInference attributes, too (for Phoenix)",
+    )
     add("--follow", action="store_true",
         help="with --otlp URL: go on until the session is over; started again, from where it stood")  # fmt: skip
-    add("--header", action="append", default=[], metavar="'NAME: VALUE'", help="with --otlp URL: send this header")
+    add(
+        "--header",
+        action="append",
+        default=[],
+        metavar="'NAME: VALUE'",
+        help="with --otlp URL: send this header",
+    )
     add("--force", action="store_true", help="overwrite FILE ('-' is standard output)")
 
 
@@ -77,7 +87,9 @@ def run(args: Namespace, out: Output) -> int:
             return _follow(source, args, out)
         session = folder.load(source)
         if session.state == "running":
-            out.message(f"{safe.one_line(session.agent)} {session.id} is still running; this is how far it is now")
+            out.message(
+                f"{safe.one_line(session.agent)} {session.id} is still running; this is how far it is now"
+            )
         done = [_export(session, name, target, args, out) for name, target in asked.items()]
     return max(done)
 

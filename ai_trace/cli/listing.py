@@ -6,13 +6,17 @@ time, never memory. A folder that does not exist holds no session, and that is n
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import safe
+from ..index import Index
 from ..record import number
 from ..render import words
-from . import choose, options, streams, table, times
+from . import choose, options, table, times
 from .output import BOLD, CYAN, GREEN, RED, YELLOW, Output
+from .progress import Progress
+from .survey import Survey, survey
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -65,18 +69,24 @@ def run(args: Namespace, out: Output) -> int:
     if args.quiet:
         for entry in shown:
             out.line(safe.terminal(entry.name))
-    elif args.json:
-        out.one_json([_facts(entry) for entry in shown])
-    elif args.jsonl:
-        for entry in shown:
-            out.json_line(_facts(entry))
-    elif shown:
-        _table(shown, args.utc, out)
-        if len(shown) < len(fit):
+    elif shown or not for_people:
+        with Index(args.dir) as index, Progress(sum(entry.size for entry in shown)) as progress:
+            _write([_facts(entry, index, progress) for entry in shown], args, out)
+        if for_people and len(shown) < len(fit):
             out.message(f"{len(shown)} of {len(fit)} sessions; -n 0 shows all")
     else:
         out.message("no session fits" if choose.entries(args.dir) else choose.missing(args.dir))
     return 0
+
+
+def _write(facts: list[dict[str, Any]], args: Namespace, out: Output) -> None:
+    if args.json:
+        out.one_json(facts)
+    elif args.jsonl:
+        for one in facts:
+            out.json_line(one)
+    else:
+        _table(facts, args.utc, out)
 
 
 def _wanted(entry: Entry, args: Namespace) -> bool:
@@ -89,19 +99,19 @@ def _wanted(entry: Entry, args: Namespace) -> bool:
     )
 
 
-def _facts(entry: Entry) -> dict[str, Any]:
-    stream = streams.Stream(entry)
-    counted = streams.tally(stream)
-    started = _earliest(entry, counted)
+def _facts(entry: Entry, index: Index, progress: Progress) -> dict[str, Any]:
+    found = survey(entry, index, groups=False, tick=progress.tick)
+    counted = found.census
+    started = _earliest(entry, found)
     return {
         "session": entry.name,
-        "agent": entry.agent,
+        "agent": found.agent,
         "session_id": entry.id,
-        "state": stream.state,
+        "state": found.state,
         "started_at": started,
-        "duration_ms": _duration_ms(started, stream.state, counted),
+        "duration_ms": _duration_ms(started, found),
         "steps": counted.steps,
-        "unfinished": counted.unfinished,
+        "unfinished": len(found.open),
         "errors": counted.errors,
         "damage": counted.damage,
         "size": entry.size,
@@ -109,22 +119,31 @@ def _facts(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _earliest(entry: Entry, counted: streams.Tally) -> float | None:
+def _earliest(entry: Entry, found: Survey) -> float | None:
     """The start as the header or the first step has it; the name of the file knows whole seconds only."""
-    known = [number(entry.head.get("started_at")), counted.started_at]
+    known = [number(found.head.get("started_at")), found.census.first]
+    known += [number(step.started_at) for step in found.open]
     return min((start for start in known if start is not None), default=entry.started_at)
 
 
-def _duration_ms(started: float | None, state: str, counted: streams.Tally) -> float | None:
+def _duration_ms(started: float | None, found: Survey) -> float | None:
     """From the session's start to the end of its last step; to now while it runs."""
-    end = times.now() if state == "running" else counted.ended_at
+    end = times.now() if found.state == "running" else _last_sign(found)
     return None if started is None or end is None else round(max(0.0, end - started) * 1000, 3)
 
 
-def _table(shown: list[Entry], utc: bool, out: Output) -> None:
+def _last_sign(found: Survey) -> float | None:
+    """The last end of a step; of those still open, the last log or the start."""
+    seen = [found.census.last]
+    for step in found.open:
+        seen += [number(step.started_at), *(number(entry.get("_t")) for entry in step.logs[-1:])]
+    return max((time for time in seen if time is not None), default=None)
+
+
+def _table(facts: Iterable[dict[str, Any]], utc: bool, out: Output) -> None:
     now = times.now()
     head = ("SESSION", "AGENT", "STARTED", "DURATION", "STEPS", "ERRORS", "STATE", "SIZE")
-    rows = [_row(_facts(entry), now, utc, out) for entry in shown]
+    rows = [_row(one, now, utc, out) for one in facts]
     table.write(out, head, rows, right=(3, 4, 5, 7))
 
 

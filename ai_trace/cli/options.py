@@ -16,7 +16,7 @@ from . import times
 if TYPE_CHECKING:
     from .output import Output
 
-__all__ = ["Parser", "count", "moment", "pattern", "natural"]
+__all__ = ["Parser", "count", "moment", "pattern", "natural", "slack"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,6 +59,17 @@ def count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,12}", text):
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number, such as 10")
     return int(text)
+
+
+def slack(text: str) -> float:
+    """A number from 0 up, such as 1e-6."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 up, such as 1e-6")
+    return number
 
 
 def moment(text: str) -> float:

@@ -7,9 +7,11 @@ replace. A file that `-o` names is the user's: it is not overwritten without `--
 from __future__ import annotations
 
 import os
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from .. import folder, safe, snapshot
+from ..exceptions import TraceError
 from . import choose
 from .output import Output, Stop
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from ..session import Session
 
 __all__ = ["HELP", "EXAMPLES", "arguments", "run"]
+
+_LOOKED_AT = 20  # earlier runs among which the last good one is sought
+_LARGEST = 64 * 1024 * 1024  # bytes; a larger run is not compared with
 
 HELP = "Write the JSON snapshot and the Markdown postmortem of a session, and print their paths."
 EXAMPLES = """
@@ -52,7 +57,9 @@ def run(args: Namespace, out: Output) -> int:
                 f"{safe.one_line(session.agent)} {session.id} is still running; this is how far it is now"
             )
         if args.output == "-":
-            for piece in snapshot.FORMS[forms[0]](session):
+            markdown = forms[0] == "md"
+            form = snapshot.FORMS[forms[0]]
+            for piece in snapshot.to_markdown(session, _last_good(session)) if markdown else form(session):
                 out.write(piece)
         elif args.output is not None:
             _refuse(args.output, args.force)
@@ -93,5 +100,21 @@ def _beside(session: Session, forms: list[str], out: Output) -> None:
 
 
 def _write(session: Session, path: str, form: str, out: Output) -> None:
-    made = snapshot.write(session, path, form)
+    made = snapshot.write(session, path, form, _last_good(session) if form == "md" else None)
     out.line(safe.terminal(path if made == os.path.abspath(path) else made))
+
+
+def _last_good(session: Session) -> Session | None:
+    """The last run before *session* of the same agent in its folder that ended, and in which nothing failed."""
+    place = os.path.dirname(session.paths[0]) or "." if session.paths else ""
+    known = folder.sessions(place) if place else []
+    ours = next((at for at, entry in enumerate(known) if session.paths[0] in entry.paths), len(known))
+    earlier = (entry for entry in known[ours + 1 :] if entry.size <= _LARGEST and entry.agent == session.agent)
+    for entry in islice(earlier, _LOOKED_AT):
+        try:
+            run = entry.load()
+        except TraceError:
+            continue
+        if run.state == "ended" and run.steps and not run.totals.errors and not run.unfinished:
+            return run
+    return None

@@ -1,4 +1,4 @@
-"""A session's steps as a stream: what `list` and `stats` need, in memory bounded by what is open.
+"""A session's steps as a stream, in memory bounded by what is open: for counts over chosen steps.
 
 The black box is read first and the journals after it, so a step that ends in between is met at least once;
 one that stands in both is finished. Lines are believed by their fixed part and their length where those fit.
@@ -6,14 +6,14 @@ one that stands in both is finished. Lines are believed by their fixed part and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
 
 from .. import folder, reader
-from ..record import Damage, Record, number
-from ..tree import ended_at
+from ..census import Census
+from ..record import Damage, Record
+from .survey import Survey
 
-__all__ = ["Stream", "Tally", "tally"]
+__all__ = ["Stream", "sifted"]
 
 
 class Stream:
@@ -66,32 +66,16 @@ class Stream:
             yield item
 
 
-class Tally(NamedTuple):
-    """A session in numbers; its first start and last sign of life, None where no step tells a time."""
-
-    steps: int
-    unfinished: int
-    errors: int
-    damage: int
-    started_at: float | None
-    ended_at: float | None
-
-
-def tally(session: Stream) -> Tally:
-    """Count the steps of *session*."""
-    steps = unfinished = errors = damage = 0
-    first: float | None = None
-    last: float | None = None
+def sifted(source: folder.Entry | str, keep: Callable[[Record], bool]) -> Survey:
+    """What those steps of a session add up to that *keep* lets through; damage and drops are all counted."""
+    session, counted, unfinished = Stream(source), Census(), []
     for item in session:
         if isinstance(item, Damage):
-            damage += 1
-            continue
-        unfinished += item.open
-        steps += not item.open
-        errors += item.outcome == "error"
-        said = [number(entry.get("_t")) for entry in item.logs[-1:]] if item.open else []
-        for seen in (ended_at(item), *said):
-            last = seen if last is None or (seen is not None and seen > last) else last
-        start = number(item.started_at)
-        first = start if first is None or (start is not None and start < first) else first
-    return Tally(steps, unfinished, errors, damage, first, last)
+            counted.add(item)
+        elif keep(item):
+            if item.open:
+                unfinished.append(item)
+            else:
+                counted.add(item)
+    counted.dropped, counted.redacted = session.dropped, session.redacted
+    return Survey(session.name, session.agent, session.state, {}, unfinished, counted)

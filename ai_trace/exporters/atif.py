@@ -1,8 +1,8 @@
 """A session as a trajectory: Harbor's Agent Trajectory Interchange Format, ATIF v1.7, one JSON document.
 
-By Harbor's RFC 0001 and its model (`harbor.models.trajectories`). A trajectory is a list of turns, a session is a
-tree of steps; so the steps come in the order in which they began, and each turn's `extra.ai_trace` has the
-step's id, parent, outcome and times, from which the tree can be built again:
+By Harbor's RFC 0001 and its model (`harbor.models.trajectories`). A trajectory is a list of turns, a
+session is a tree of steps; so the steps come in the order in which they began, and each turn's
+`extra.ai_trace` has the step's id, parent, outcome and times, from which the tree can be built again:
 
 - a step that called a model is a turn of the agent: its answer, reasoning, tool calls, tokens and cost. The
   messages it was given that no turn before it showed (system, user) come as turns of their own before it;
@@ -44,9 +44,8 @@ def export(session: Session, losses: Losses) -> Iterator[bytes]:
 def trajectory(session: Session, losses: Losses) -> Plain:
     """The whole document as plain data."""
     turns = _Turns(session, losses).turns
-    if not turns:
+    if not turns:  # a trajectory needs one
         turns = [{"source": "system", "message": "The session has no steps."}]
-        losses.format("a trajectory needs one turn: an empty session gets one that says so")
     losses.format("the tree of steps is a list here; extra.ai_trace.parent tells it")
     if any(record.logs for record in session.steps):
         losses.format("the time of each log")
@@ -59,7 +58,7 @@ def trajectory(session: Session, losses: Losses) -> Plain:
         "agent": {
             "name": session.agent or "unknown",
             "version": version if isinstance(version, str) else "unknown",
-            "model_name": next((usage.model for usage in session.totals.usage if usage.model), None),
+            "model_name": _most_used_model(session),
             "extra": {"meta": session.meta} if session.meta else None,
         },
         "notes": "\n".join(session.notices) or None,
@@ -103,20 +102,21 @@ class _Turns:
         answered = read(said.get(genai.OUTPUT_MESSAGES), "assistant")
         self._shown.update((message.role, message.text) for message in answered)
         calls = [call for message in answered for call in message.calls]
+        tool_calls = [self._call(call, record, at) for at, call in enumerate(calls)]
         turn: Plain = {
             "timestamp": values.iso(record.started_at),
             "source": "agent",
             "model_name": _model_name(said),
             "message": "\n".join(message.text for message in answered if message.text),
-            "reasoning_content": "\n".join(message.reasoning for message in answered if message.reasoning) or None,
-            "tool_calls": [self._call(call, record, at) for at, call in enumerate(calls)] or None,
+            "reasoning_content": "\n".join(message.reasoning for message in answered if message.reasoning)
+            or None,
+            "tool_calls": tool_calls or None,
             "metrics": _metrics(said),
             "llm_call_count": 1,
             "extra": _extra(record, {"context": _rest(record.context, record), "logs": _logged(record)}),
         }
         self.turns.append(turn)
-        ids = {call["tool_call_id"] for call in turn["tool_calls"] or ()}
-        self._asked.update((id, turn) for id in ids)
+        self._asked.update((call["tool_call_id"], turn) for call in tool_calls)
         if record.error:
             turn["observation"] = {"results": [{"content": record.error}]}
         others = sum(len(message.other) for message in (*asked, *answered))
@@ -145,20 +145,14 @@ class _Turns:
         arguments = arguments_of(said[genai.ARGUMENTS]) if genai.ARGUMENTS in said else record.context
         call_id = said.get(genai.CALL_ID)
         call_id = call_id if isinstance(call_id, str) and call_id else record.id
-        results = [{"source_call_id": call_id, "content": _outcome(record, said)}]
+        name = text_of(said.get(genai.TOOL) or record.name)
         self.turns.append(
             {
                 "timestamp": values.iso(record.started_at),
                 "source": "agent",
                 "message": record.name,
-                "tool_calls": [
-                    {
-                        "tool_call_id": call_id,
-                        "function_name": text_of(said.get(genai.TOOL) or record.name),
-                        "arguments": arguments,
-                    }
-                ],
-                "observation": {"results": results},
+                "tool_calls": [{"tool_call_id": call_id, "function_name": name, "arguments": arguments}],
+                "observation": {"results": [{"source_call_id": call_id, "content": _outcome(record, said)}]},
                 "llm_call_count": 0,
                 "extra": _extra(record),
             }
@@ -181,8 +175,7 @@ def _logged(record: Record) -> list[Plain]:
 
 
 def _rest(part: Plain, record: Record, *but: str) -> Plain:
-    speaks = bool(record.usage) or any(key.startswith(genai.PREFIX) for key in part)
-    return {key: value for key, value in part.items() if key not in but and not (speaks and genai.takes(record, key))}
+    return {key: value for key, value in part.items() if key not in but and not genai.takes(record, key)}
 
 
 def _extra(record: Record, more: Plain | None = None) -> Plain:
@@ -194,6 +187,11 @@ def _extra(record: Record, more: Plain | None = None) -> Plain:
         **{key: value for key, value in (more or {}).items() if value},
     }  # fmt: skip
     return {"ai_trace": {key: value for key, value in own.items() if value is not None}}
+
+
+def _most_used_model(session: Session) -> str | None:
+    named = [usage for usage in session.totals.usage if usage.model]
+    return max(named, key=lambda usage: usage.steps).model if named else None
 
 
 def _model_name(said: Plain) -> str | None:
@@ -235,5 +233,7 @@ def _without_none(value: Plain) -> Plain:
     found = {key: part for key, part in value.items() if part is not None}
     for key in ("agent", "final_metrics"):
         found[key] = {name: part for name, part in found[key].items() if part is not None}
-    found["steps"] = [{key: part for key, part in step.items() if part is not None} for step in found["steps"]]
+    found["steps"] = [
+        {key: part for key, part in step.items() if part is not None} for step in found["steps"]
+    ]
     return found

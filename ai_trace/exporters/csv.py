@@ -1,8 +1,8 @@
 """A session as a table for spreadsheets and data frames: CSV by RFC 4180 in UTF-8, one row a step.
 
-A cell that a spreadsheet would take for a formula is quoted with a leading "'" (OWASP, "CSV injection"): a text
-that begins with = + - @, a tab, a carriage return, a line feed or a full-width form of those signs. Control
-characters are shown as escapes. Context and logs are JSON.
+A cell that a spreadsheet would take for a formula is quoted with a leading "'" (OWASP, "CSV injection"): a
+text that begins with = + - @, a tab, a carriage return, a line feed or a full-width form of those signs.
+Control characters are shown as escapes. Context and logs are JSON.
 """
 
 from __future__ import annotations
@@ -56,7 +56,12 @@ def cell(value: Any) -> Any:
 def _row(session: Session, record: Record, depth: int) -> Iterator[Any]:
     yield from (session.id, session.agent, record.id, record.parent, depth, record.name)
     yield "unfinished" if record.open else record.outcome
-    yield from (iso(record.started_at), iso(None if record.open else ended_at(record)), record.duration_ms, record.error)
+    yield from (
+        iso(record.started_at),
+        iso(None if record.open else ended_at(record)),
+        record.duration_ms,
+        record.error,
+    )
     for word in ("model", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_usd"):
         value = record.usage.get(word)
         yield value if value is None or type(value) in (str, int, float) else compact(value)

@@ -1,13 +1,13 @@
 """Forward a live session to a collector: each step when it has ended, until the session is over.
 
-Where it stands is kept in a small file beside the journal (`<agent>_<session_id>.otlp`), replaced as a whole
-after each batch that the collector took; a forwarder that is stopped, killed or started anew goes on from there.
-So each step is sent once. In the one moment between the collector's answer and the new file a power cut or a
-kill leaves a batch that is sent again, with the same ids.
+Where it stands is kept in a small file beside the journal (`<agent>_<session_id>.otlp`), replaced as a
+whole after each batch that the collector took; a forwarder that is stopped, killed or started anew goes on
+from there. So each step is sent once. In the one moment between the collector's answer and the new file a
+power cut or a kill leaves a batch that is sent again, with the same ids.
 
 A collector that is away is tried again for as long as the session lives on: the journal is the buffer, and
-nothing is lost while it stands. What the collector refuses for good is counted and passed over. The steps that
-a process left open when it died are sent at the end, marked as unfinished.
+nothing is lost while it stands. What the collector refuses for good is counted and passed over. The steps
+that a process left open when it died are sent at the end, marked as unfinished.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from .. import disk, folder
+from .. import clock, disk, folder
 from ..follow import Event, Follower
 from ..record import Record
 from .losses import Losses
@@ -61,8 +61,13 @@ class Forwarder:
         self._say = say
         self._with_openinference = with_openinference
         self._entry = folder.entry(path)
-        self._info: dict[str, Any] = {"agent": self._entry.agent, "session_id": self._entry.id, **self._entry.head}
+        self._info: dict[str, Any] = {
+            "agent": self._entry.agent,
+            "session_id": self._entry.id,
+            **self._entry.head,
+        }
         self._follower = Follower(self._entry.path)
+        self._ran = False  # whether its process was ever seen
         self._state = _State(state_path(self._entry.path), collector.url)
 
     def run(self) -> None:
@@ -96,7 +101,7 @@ class Forwarder:
 
     def _surely(self) -> bool:
         """Whether a session that seems to have ended really has: its black box may be about to appear."""
-        if self._follower.state == "died" or self._state.known:
+        if self._follower.state == "died" or self._ran or _age_s(self._entry.path) > _YOUNG_S:
             return True
         self._wait(_YOUNG_S)
         self._forward(self._follower.poll())
@@ -109,6 +114,7 @@ class Forwarder:
             if event.kind == "notice" and "from its start" in event.text:
                 self._state.forget(event.text.split(" ")[0])
                 self._say(event.text)
+            self._ran = self._ran or event.text == "running"
             record = event.record
             if event.kind == "finished" and record is not None:
                 self._info.update(record.session)
@@ -124,7 +130,9 @@ class Forwarder:
     def _send(self, records: list[Record]) -> None:
         known = origin(self._info)
         spans = (
-            span(known, record, self.losses, with_openinference=self._with_openinference, parent=record.parent)
+            span(
+                known, record, self.losses, with_openinference=self._with_openinference, parent=record.parent
+            )
             for record in records
         )
         done = 0
@@ -159,7 +167,6 @@ class _State:
         self._url = url.partition("?")[0]
         self._all = _read(path)
         mine = self._all.get(self._url)
-        self.known = isinstance(mine, dict)
         self._mine: dict[str, Any] = mine if isinstance(mine, dict) else {}
         self._all[self._url] = self._mine
 
@@ -212,6 +219,14 @@ def _size(path: str) -> int:
         return int(disk.active.stat(path).st_size)
     except OSError:
         return 0
+
+
+def _age_s(path: str) -> float:
+    """Seconds since *path* was changed."""
+    try:
+        return float(abs(clock.active.wall_ns() / 1e9 - disk.active.stat(path).st_mtime))
+    except OSError:
+        return 0.0
 
 
 def state_path(path: str) -> str:

@@ -1,8 +1,9 @@
 """Messages to and from a model, in whatever form they were logged, read into one form. Total.
 
-Understood are the forms of OpenAI (`content`, `tool_calls`, Responses items), Anthropic (blocks of `tool_use`,
-`tool_result`, `thinking`), Google (`parts` with `text`, `functionCall`), and of the OpenTelemetry conventions
-(`parts` with a `type`). What is understood in none of them stays as JSON text, so nothing is lost.
+Understood are the forms of OpenAI (`content`, `tool_calls`, Responses items), Anthropic (blocks of
+`tool_use`, `tool_result`, `thinking`), Google (`parts` with `text`, `functionCall`), and of the
+OpenTelemetry conventions (`parts` with a `type`). What is understood in none of them stays as JSON text, so
+nothing is lost.
 """
 
 from __future__ import annotations
@@ -78,7 +79,11 @@ def _parts(message: Message) -> Iterator[dict[str, Any]]:
     for result in message.results:
         yield {"type": "tool_call_response", "id": result.id, "response": result.value}
     for one in message.other:
-        yield one if isinstance(one, dict) and isinstance(one.get("type"), str) else {"type": "other", "content": one}
+        yield (
+            one
+            if isinstance(one, dict) and isinstance(one.get("type"), str)
+            else {"type": "other", "content": one}
+        )
 
 
 class _Draft:
@@ -112,16 +117,19 @@ class _Draft:
         if kind in ("text", "input_text", "output_text", "refusal", None) and isinstance(text, str):
             (self.reasoning if piece.get("thought") is True else self.text).append(text)
         elif kind in ("reasoning", "thinking"):
-            self.reasoning.append(text_of(piece.get("thinking") or piece.get("content") or piece.get("summary") or ""))
+            self.reasoning.append(
+                text_of(piece.get("thinking") or piece.get("content") or piece.get("summary") or "")
+            )
         elif kind in ("tool_use", "tool_call", "function_call", "server_tool_use"):
             self.call(piece)
         elif kind in ("tool_result", "tool_call_response", "function_call_output"):
-            answer = next((piece[key] for key in ("content", "response", "result", "output") if key in piece), "")
+            answer = next(
+                (piece[key] for key in ("content", "response", "result", "output") if key in piece), ""
+            )
             self.results.append(Result(_id(piece, "tool_use_id", "call_id", "id"), answer))
-        elif isinstance(piece.get("functionCall", piece.get("function_call")), dict):
-            self.call(piece.get("functionCall") or piece["function_call"])
-        elif isinstance(piece.get("functionResponse", piece.get("function_response")), dict):
-            answer = piece.get("functionResponse") or piece["function_response"]
+        elif isinstance(call := piece.get("functionCall", piece.get("function_call")), dict):
+            self.call(call)
+        elif isinstance(answer := piece.get("functionResponse", piece.get("function_response")), dict):
             self.results.append(Result(_id(answer, "id", "name"), answer.get("response")))
         else:
             return False

@@ -39,12 +39,11 @@ def attributes(record: Record, said: dict[str, Any], *, root: bool, session_id: 
         found.update(_value("output", said.get(genai.RESULT)))
         if "tool.parameters" in found:
             found["tool.parameters"] = text_of(found["tool.parameters"])
-    found.setdefault("input.value", None)
-    if found["input.value"] is None:
-        found.update(_value("input", _unless(record, record.context.items(), said)))
+    if "input.value" not in found:
+        found.update(_value("input", _others(record, record.context.items())))
     if "output.value" not in found:
         logged = [item for entry in record.logs for item in entry.items() if item[0] not in ("_t", "$cut")]
-        found.update(_value("output", _unless(record, logged, said)))
+        found.update(_value("output", _others(record, logged)))
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -102,6 +101,6 @@ def _value(side: str, value: Any) -> dict[str, Any]:
     return {f"{side}.value": text_of(value), f"{side}.mime_type": kind}
 
 
-def _unless(record: Record, items: Iterable[tuple[str, Any]], said: dict[str, Any]) -> dict[str, Any] | None:
+def _others(record: Record, items: Iterable[tuple[str, Any]]) -> dict[str, Any] | None:
     """What *items* say beside the GenAI attributes; None for nothing."""
-    return {key: value for key, value in items if not (said and genai.takes(record, key))} or None
+    return {key: value for key, value in items if not genai.takes(record, key)} or None

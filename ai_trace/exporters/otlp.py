@@ -1,14 +1,14 @@
 """A session as OpenTelemetry spans: OTLP/JSON, one `ExportTraceServiceRequest` a line.
 
-By the OTLP specification 1.7 (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding): ids in hex, times
-and 64-bit numbers as decimal strings, keys in lowerCamelCase, enumerations as numbers.
+By the OTLP specification 1.7 (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding): ids in
+hex, times and 64-bit numbers as decimal strings, keys in lowerCamelCase, enumerations as numbers.
 
 A step becomes a span, with its own id where that is 16 hex digits, else one made of it. Its context becomes
 attributes `ai_trace.context.<key>`; a key with a dot in it is taken to be an attribute's full name already
-(`http.method`), and what speaks of a model or a tool gets the GenAI names (`genai.py`). Numbers, texts, bools
-and lists of them keep their type; what is nested becomes JSON text. A log becomes an event named by its message.
-An error is the span's status and an `exception` event. A step still open ends with its last sign of life and
-has the attribute `ai_trace.unfinished`.
+(`http.method`), and what speaks of a model or a tool gets the GenAI names (`genai.py`). Numbers, texts,
+bools and lists of them keep their type; what is nested becomes JSON text. A log becomes an event named by
+its message. An error is the span's status and an `exception` event. A step still open ends with its last
+sign of life and has the attribute `ai_trace.unfinished`.
 
 Limits, as the SDKs of OpenTelemetry have them (but for the length of a text, which they do not limit):
 `LIMITS`. What is beyond is counted in the span's own `droppedAttributesCount` and `droppedEventsCount`.
@@ -27,7 +27,19 @@ from . import openinference, values
 from .losses import Losses
 from .messages import parts, read
 
-__all__ = ["BATCH", "LIMITS", "Limits", "Origin", "batches", "export", "origin", "request", "session_origin", "session_spans", "span"]
+__all__ = [
+    "BATCH",
+    "LIMITS",
+    "Limits",
+    "Origin",
+    "batches",
+    "export",
+    "origin",
+    "request",
+    "session_origin",
+    "session_spans",
+    "span",
+]
 
 Plain = dict[str, Any]
 BATCH: Final = 512  # spans of one request, as the SDKs' batch processor has it
@@ -62,7 +74,9 @@ class Origin(NamedTuple):
 
 def origin(info: Mapping[str, Any], started_at: float | None = None) -> Origin:
     """The origin of the session whose header is *info*."""
-    agent, session_id = (text if isinstance(text := info.get(key), str) else "" for key in ("agent", "session_id"))
+    agent, session_id = (
+        text if isinstance(text := info.get(key), str) else "" for key in ("agent", "session_id")
+    )
     shared: Plain = {
         "service.name": agent or "unknown_service",
         "telemetry.sdk.name": "ai_trace",
@@ -137,7 +151,12 @@ def request(known: Origin, spans: list[Plain]) -> Plain:
 
 
 def span(
-    known: Origin, record: Record, losses: Losses, *, with_openinference: bool = False, parent: str | None = None
+    known: Origin,
+    record: Record,
+    losses: Losses,
+    *,
+    with_openinference: bool = False,
+    parent: str | None = None,
 ) -> Plain:
     """The span of one step; *parent* is the id of the step around it."""
     said = genai.attributes(record)
@@ -149,13 +168,15 @@ def span(
     start = values.start_ns(record, known.started_at)
     end = values.end_ns(record, start)
     attributes, dropped = _attributes(given, most, losses)
-    events, dropped_events = _events(record, said, start, end, losses)
+    events, dropped_events = _events(record, start, end, losses)
     return {
         "traceId": known.trace_id,
         "spanId": values.span_id(record.id),
         **({"parentSpanId": values.span_id(parent)} if parent else {}),
         "name": _cut(record.name, losses) or "(unnamed)",
-        "kind": _CLIENT if said.get(genai.OPERATION) not in (None, "execute_tool", "invoke_agent") else _INTERNAL,
+        "kind": _CLIENT
+        if said.get(genai.OPERATION) not in (None, "execute_tool", "invoke_agent")
+        else _INTERNAL,
         "startTimeUnixNano": str(start),
         "endTimeUnixNano": str(end),
         "attributes": attributes,
@@ -181,7 +202,7 @@ def _said(record: Record, said: Plain, known: Origin) -> Plain:
         given[genai.AGENT] = known.agent
         given.update((name, _genai(name, value)) for name, value in said.items())
     for key, value in record.context.items():
-        if not (said and genai.takes(record, key)):
+        if not genai.takes(record, key):
             given.setdefault(_key("ai_trace.context.", key), value)
     return given
 
@@ -189,7 +210,11 @@ def _said(record: Record, said: Plain, known: Origin) -> Plain:
 def _genai(name: str, value: Any) -> Any:
     """A GenAI attribute in the form that the conventions give it."""
     if name == genai.INSTRUCTIONS:
-        return value if isinstance(value, str) else [part for one in parts(read(value, "system")) for part in one["parts"]]
+        return (
+            value
+            if isinstance(value, str)
+            else [part for one in parts(read(value, "system")) for part in one["parts"]]
+        )
     if name in genai.MESSAGE_NAMES:
         return parts(read(value, "user" if name == genai.INPUT_MESSAGES else "assistant"))
     return value
@@ -201,7 +226,9 @@ def _key(prefix: str, key: str) -> str:
 
 def _attributes(given: Mapping[str, Any], most: int, losses: Losses) -> tuple[list[Plain], int]:
     """*given* as a list of `KeyValue`, and how many were too many."""
-    kept = [{"key": _cut(key, losses), "value": _any(value, losses)} for key, value in list(given.items())[:most]]
+    kept = [
+        {"key": _cut(key, losses), "value": _any(value, losses)} for key, value in list(given.items())[:most]
+    ]
     losses.count(f"attributes beyond the {most:,} of one span", len(given) - len(kept))
     return kept, len(given) - len(kept)
 
@@ -220,7 +247,7 @@ def _any(value: Any, losses: Losses) -> Plain:
     if isinstance(value, float) and number(value) is not None:
         return {"doubleValue": value}
     if value is None:
-        losses.format("null is told as the text \"null\"")
+        losses.format('null is told as the text "null"')
     return {"stringValue": _cut(values.compact(value), losses)}
 
 
@@ -231,20 +258,20 @@ def _cut(text: str, losses: Losses) -> str:
     return values.valid(text)
 
 
-def _events(record: Record, said: Plain, start: int, end: int, losses: Losses) -> tuple[list[Plain], int]:
+def _events(record: Record, start: int, end: int, losses: Losses) -> tuple[list[Plain], int]:
     """The logs as events and, at the end of a step that failed, its exception; and how many were too many."""
     entries = record.logs
     kept = entries[: LIMITS.events]
     losses.count(f"logs beyond the {LIMITS.events:,} of one span", len(entries) - len(kept))
-    events = [event for entry in kept if (event := _event(record, entry, said, start, losses))]
+    events = [event for entry in kept if (event := _event(record, entry, start, losses))]
     if record.outcome == "error":
         events.append(_exception(record, end, losses))
     return events, len(entries) - len(kept)
 
 
-def _event(record: Record, entry: Plain, said: Plain, start: int, losses: Losses) -> Plain | None:
+def _event(record: Record, entry: Plain, start: int, losses: Losses) -> Plain | None:
     """The event of one log; None where all that it says are attributes of the span."""
-    fields = {key: value for key, value in entry.items() if key != "_t" and not (said and genai.takes(record, key))}
+    fields = {key: value for key, value in entry.items() if key != "_t" and not genai.takes(record, key)}
     if not fields and len(entry) > 1:
         return None
     message = fields.pop("message", None)

@@ -1,10 +1,11 @@
 """A session for Perfetto (https://ui.perfetto.dev), `chrome://tracing` and speedscope: Chrome's trace JSON.
 
 By the Trace Event Format (https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU):
-a step is a complete event ("X"), a log an instant ("i"), times are microseconds since 1970. Each process of the
-session is a process, each thread and task a lane. Slices of one lane must lie inside each other or apart: a step
-that overlaps others goes to another lane of the same name, so every step keeps its true length and lies inside
-none but its own parent. Where that is in another lane, an arrow ("s", "f") leads from there.
+a step is a complete event ("X"), a log an instant ("i"), times are microseconds since 1970. Each process of
+the session is a process, each thread and task a lane. Slices of one lane must lie inside each other or
+apart: a step that overlaps others goes to another lane of the same name, so every step keeps its true
+length and lies inside none but its own parent. Where that is in another lane, an arrow ("s", "f") leads
+from there.
 """
 
 from __future__ import annotations
@@ -44,7 +45,12 @@ class _Lane(NamedTuple):
 
 def export(session: Session, losses: Losses) -> Iterator[bytes]:
     """The trace as one JSON object, an event a line."""
-    about = {"agent": session.agent, "session": session.id, "trace_id": session.trace_id, "writer": f"ai_trace {VERSION}"}
+    about = {
+        "agent": session.agent,
+        "session": session.id,
+        "trace_id": session.trace_id,
+        "writer": f"ai_trace {VERSION}",
+    }
     lead = f'{{"displayTimeUnit":"ms","otherData":{values.compact(about)},"traceEvents":[\n'
     for event in _events(session, losses):
         yield (lead + values.compact(event)).encode("ascii")
@@ -82,9 +88,10 @@ class _Places:
     def lane(self, record: Record, start: int, end: int) -> tuple[_Lane, list[Event]]:
         """The lane of *record*, and the events that name what is new."""
         told: list[Event] = []
-        pid = self._pids.setdefault(record.path, len(self._pids) + 1)
-        if pid == len(self._pids) and not any(key[0] == pid for key in self._lanes):
-            told.append(_named("process_name", pid, 0, self._process(record, pid)))
+        if record.path not in self._pids:
+            self._pids[record.path] = len(self._pids) + 1
+            told.append(_named("process_name", len(self._pids), 0, self._process(len(self._pids))))
+        pid = self._pids[record.path]
         name = " ".join(part for part in (record.thread or "main thread", record.task) if part)
         lanes = self._lanes.setdefault((pid, name), [])
         node = self._session.node(record).parent
@@ -93,13 +100,17 @@ class _Places:
                 return lane, told
         self._tids += 1
         lanes.append(_Lane(pid, self._tids, [(record, end)]))
-        told.append(_named("thread_name", pid, self._tids, name if len(lanes) == 1 else f"{name} ({len(lanes)})"))
+        told.append(
+            _named("thread_name", pid, self._tids, name if len(lanes) == 1 else f"{name} ({len(lanes)})")
+        )
         return lanes[-1], told
 
-    def _process(self, record: Record, pid: int) -> str:
+    def _process(self, pid: int) -> str:
         own = self._session.info.get("pid")
         name = f"{self._session.agent or 'agent'} {self._session.id}".strip()
-        return f"{name} (pid {own})" if pid == 1 and type(own) is int else f"{name} ({pid})" if pid > 1 else name
+        if pid == 1:
+            return f"{name} (pid {own})" if type(own) is int else name
+        return f"{name} (process {pid})"
 
 
 def _named(what: str, pid: int, tid: int, name: str) -> Event:
@@ -125,7 +136,9 @@ def _logs(record: Record, lane: _Lane, start: int, losses: Losses) -> Iterator[E
     for entry in entries[:_LOGS]:
         at = values.nanoseconds(number(entry.get("_t")))
         message = entry.get("message")
-        name = message.strip().splitlines()[0][:200] if isinstance(message, str) and message.strip() else "log"
+        name = (
+            message.strip().splitlines()[0][:200] if isinstance(message, str) and message.strip() else "log"
+        )
         args = {key: _argument(value, losses) for key, value in entry.items() if key != "_t"}
         yield {"ph": "i", "s": "t", "name": name, "cat": "log", "pid": lane.pid, "tid": lane.tid,
                "ts": (start if at is None else at) / 1000, "args": args}  # fmt: skip

@@ -1,9 +1,9 @@
 """Spans to a collector: OTLP over HTTP, by the specification (https://opentelemetry.io/docs/specs/otlp/#otlphttp).
 
-Each request is a gzipped `POST`; JSON first, and for a server that answers 415 the binary form from then on.
-429, 502, 503, 504 and a connection that fails are tried again with growing pauses, or after the pause that the
-server asks for (`Retry-After`). Everything else that is no success is not, as the specification forbids it.
-What a server accepts only in part is counted and told.
+Each request is a gzipped `POST`; JSON first, and for a server that answers 415 the binary form from then
+on. 429, 502, 503, 504 and a connection that fails are tried again with growing pauses, or after the pause
+that the server asks for (`Retry-After`). Everything else that is no success is not, as the specification
+forbids it. What a server accepts only in part is counted and told.
 
 No redirect is followed: where spans go, and with them what the agent saw, is what the user typed. Proxies are
 taken from the environment, except to this machine itself.
@@ -106,7 +106,9 @@ class Collector:
             if answer.status not in _AGAIN:
                 raise Refused(f"{self.url} answers {_status(answer)}", answer.status)
             pause, why = _pause(attempt, answer.retry_after), _status(answer)
-        raise Unreachable(f"{self.url} did not take the spans in {self._tries} tries: {safe.one_line(why, 300)}")
+        raise Unreachable(
+            f"{self.url} did not take the spans in {self._tries} tries: {safe.one_line(why, 300)}"
+        )
 
     def _ask(self, request: Mapping[str, Any]) -> _Answer:
         answer = self._post(request)
@@ -117,7 +119,12 @@ class Collector:
 
     def _post(self, request: Mapping[str, Any]) -> _Answer:
         body = compact(request).encode("ascii") if self._form == _JSON else encode(request)
-        headers = {"Content-Type": self._form, "Content-Encoding": "gzip", "User-Agent": "ai_trace", **self._headers}
+        headers = {
+            "Content-Type": self._form,
+            "Content-Encoding": "gzip",
+            "User-Agent": "ai_trace",
+            **self._headers,
+        }
         posted = urllib.request.Request(self.url, gzip.compress(body, 6, mtime=0), headers, method="POST")
         try:
             with self._opener.open(posted, timeout=TIMEOUT_S) as reply:
@@ -150,7 +157,11 @@ def headers_from(words: list[str], environment: Mapping[str, str] = os.environ) 
     Raises:
         UsageError: a word is no header.
     """
-    listed = environment.get("OTEL_EXPORTER_OTLP_TRACES_HEADERS") or environment.get("OTEL_EXPORTER_OTLP_HEADERS") or ""
+    listed = (
+        environment.get("OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+        or environment.get("OTEL_EXPORTER_OTLP_HEADERS")
+        or ""
+    )
     pairs = [pair.partition("=") for pair in listed.split(",") if pair.strip()]
     found = {name.strip(): urllib.parse.unquote(value.strip()) for name, _, value in pairs}
     for word in words:

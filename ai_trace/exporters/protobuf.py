@@ -1,7 +1,8 @@
 """OTLP in its binary form: the request of `otlp.py` as protocol buffers, for servers that take no JSON.
 
-`_FIELDS` is the part of opentelemetry-proto 1.7 that we write (https://github.com/open-telemetry/opentelemetry-proto);
-the encoding is https://protobuf.dev/programming-guides/encoding.
+`_FIELDS` is the part of opentelemetry-proto 1.7 that we write
+(https://github.com/open-telemetry/opentelemetry-proto); the encoding is
+https://protobuf.dev/programming-guides/encoding.
 """
 
 from __future__ import annotations

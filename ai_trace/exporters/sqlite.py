@@ -1,8 +1,8 @@
 """Sessions as a SQLite database, ready for Datasette: tables `sessions`, `steps`, `logs`.
 
-`add` puts a session into a database, new or already holding others, in one transaction: whole or not at all. A
-session that is there already is replaced. Context, meta and the fields of a log are JSON text, for SQLite's
-`json_extract`; `started` is `started_at` for people, in UTC.
+`add` puts a session into a database, new or already holding others, in one transaction: whole or not at
+all. A session that is there already is replaced. Context, meta and the fields of a log are JSON text, for
+SQLite's `json_extract`; `started` is `started_at` for people, in UTC.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, Final
 
+from .. import disk
 from ..exceptions import TraceError
 from ..record import Record, number
 from ..session import Session
@@ -63,6 +64,9 @@ def add(session: Session, path: str, losses: Losses) -> None:
         TraceError: *path* is no database, or one with other tables of these names; it is as it was.
     """
     losses.format("keys of a step unknown to this version")
+    new = not os.path.lexists(path)
+    if new:  # SQLite would make it readable for others
+        disk.active.close(disk.active.open(path, disk.APPEND | disk.NEW))
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as base:
             base.execute("BEGIN IMMEDIATE")
@@ -73,6 +77,8 @@ def add(session: Session, path: str, losses: Losses) -> None:
                 raise
             base.execute("COMMIT")
     except sqlite3.Error as error:
+        if new:
+            disk.active.unlink(path)
         raise TraceError(f"cannot write the database {path}: {error}") from error
 
 
@@ -117,5 +123,11 @@ def _log(key: str, step: int, at: int, entry: dict[str, Any]) -> list[Any]:
 
 
 def _insert(base: sqlite3.Connection, table: str, row: list[Any]) -> None:
-    values = [valid(value) if isinstance(value, str) else value for value in row]
-    base.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", values)
+    base.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", list(map(_storable, row)))
+
+
+def _storable(value: Any) -> Any:
+    """*value* as SQLite takes it: whole numbers have 64 bits, a larger one is told as a float."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return number(value)
+    return valid(value) if isinstance(value, str) else value

@@ -14,7 +14,18 @@ from ..session import Session
 from ..totals import duration_of
 from ..tree import ended_at
 
-__all__ = ["compact", "end_ns", "iso", "nanoseconds", "span_id", "start_ns", "text_of", "trace_id", "valid", "whole"]
+__all__ = [
+    "compact",
+    "end_ns",
+    "iso",
+    "nanoseconds",
+    "span_id",
+    "start_ns",
+    "text_of",
+    "trace_id",
+    "valid",
+    "whole",
+]
 
 _SPAN_ID: Final = re.compile(r"(?!0{16})[0-9a-f]{16}")
 _TRACE_ID: Final = re.compile(r"(?!0{32})[0-9a-f]{32}")
@@ -94,7 +105,7 @@ def end_ns(record: Record, start: int) -> int:
     """When *record* ended: its start and its duration. Of a step still open the last sign of life."""
     duration = duration_of(record)
     if duration is not None:
-        return min(start + round(duration * 1e6), _LAST_NS)
+        return min(start + round(min(duration * 1e6, 1e19)), _LAST_NS)
     last = [record.finished_at, ended_at(record)]
     if record.open:
         last = [number(entry.get("_t")) for entry in record.logs[-1:]]

@@ -24,8 +24,9 @@ _PLAIN_SIGNS: Final = {"ok": "✔", "error": "✘", "cancelled": "⊘"}
 _OUTLINE_INDENT: Final = 20  # levels
 
 
-def lines(session: Session, *, now: float | None = None) -> Iterator[str]:
-    """The whole page, a stream of lines. *now* is the time to print and to measure open steps by."""
+def lines(session: Session, *, now: float | None = None, good: Session | None = None) -> Iterator[str]:
+    """The whole page, a stream of lines. *now* is the time to print and to measure open steps by, *good* an
+    earlier run of the same agent, which went well, to compare with."""
     day = postmortem.spans_days(session)
     agent = safe.markdown(blocks.short(session.agent)) or "(no name)"
     yield f"# Trace: {agent} — {safe.markdown(session.id) or '(no id)'}"
@@ -33,7 +34,7 @@ def lines(session: Session, *, now: float | None = None) -> Iterator[str]:
     made = "" if now is None else f"{words.moment(now, ms=False)} "
     yield f"*Generated: {made}by ai_trace {VERSION}. All times are UTC.*"
     yield ""
-    yield from postmortem.lines(session, now=now, day=day)
+    yield from postmortem.lines(session, now=now, day=day, good=good)
     yield "## Steps"
     yield ""
     yield from _steps(session, now, day)

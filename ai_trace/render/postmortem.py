@@ -10,7 +10,7 @@ from ..record import Record
 from ..session import Session
 from ..totals import Usage
 from ..tree import ended_at
-from . import blocks, words
+from . import blocks, insights, words
 from .findings import failures, repeated, slowest
 from .verdict import remarks, verdict
 
@@ -21,8 +21,11 @@ _PLACES: Final = 20  # of damage in the list
 _PATH: Final = 12  # steps of a path, one a line
 
 
-def lines(session: Session, *, now: float | None, day: bool) -> Iterator[str]:
-    """The sections before the list of steps, those without anything to say left out."""
+def lines(session: Session, *, now: float | None, day: bool, good: Session | None = None) -> Iterator[str]:
+    """The sections before the list of steps, those without anything to say left out.
+
+    *good* is an earlier run of the same agent to compare with.
+    """
     yield verdict(session, blocks.quote, now=now, bold="**")
     yield ""
     numbers = {node.record: at for at, node in enumerate(session.walk(), 1)}
@@ -32,10 +35,14 @@ def lines(session: Session, *, now: float | None, day: bool) -> Iterator[str]:
     if fatal is not None and fatal is not first:
         yield from _scene("What ended the run", session, fatal, numbers[fatal], day)
     yield from _in_flight(session, now, numbers, day)
+    if good is not None:
+        yield from insights.divergence(session, good)
     yield from _failures(session, numbers, day)
     yield from _summary(session)
     yield from _slowest(session, numbers)
     yield from _repeated(session)
+    yield from insights.repeated_calls(session, numbers)
+    yield from insights.silence(session, numbers, day=day)
     yield from _usage(session)
     yield from _about_the_record(session)
     yield from _metadata(session)
@@ -54,6 +61,7 @@ def _scene(heading: str, session: Session, record: Record, at: int, day: bool) -
     yield ""
     yield from _way_down(session, record, day)
     yield from _seen_and_said(record, day)
+    yield from insights.knowledge(session, record)
     error = safe.code(blocks.short(record.error, 500)) if record.error else "not recorded."
     yield f"**How it failed:** {error}"
     yield ""

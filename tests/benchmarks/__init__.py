@@ -1,4 +1,4 @@
-"""What recording costs: plain scripts, each run by `python -m tests.benchmarks.<name>`, with a table or `--json`.
+"""What recording costs: plain scripts, run by `python -m tests.benchmarks.<name>`, with a table or `--json`.
 
     step_cost     one step, as a multiple of the same record written by hand
     import_time   `import ai_trace`, above bare Python

@@ -1,8 +1,8 @@
 """The recorders that are measured: each opens a place in a folder and records steps the way its users would.
 
-A contender is a function `open(folder) -> Recorder`. `step` records one finished step with its context and one
-log; `family` records a parent around three such children. All write one file on the same disk, unbuffered at
-the end of each step, with the settings they have when nothing is set.
+A contender is a function `open(folder) -> Recorder`. `step` records one finished step with its context and
+one log; `family` records a parent around three such children. All write one file on the same disk,
+unbuffered at the end of each step, with the settings they have when nothing is set.
 """
 
 from __future__ import annotations

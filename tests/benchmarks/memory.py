@@ -1,7 +1,7 @@
 """Memory of a long run: `python -m tests.benchmarks.memory [--steps 1000000] [--json]`.
 
-One process records a million small steps under one open root; what its resident memory grows by after the first
-tenth (when caches are full) is the figure. Reads `/proc/self/statm`, or the peak where there is none.
+One process records a million small steps under one open root; what its resident memory grows by after the
+first tenth (when caches are full) is the figure. Reads `/proc/self/statm`, or the peak where there is none.
 """
 
 from __future__ import annotations
@@ -42,15 +42,24 @@ def measure(steps: int) -> dict[str, float]:
                     step.log(action="BUY", confidence=0.87)
             gc.collect()
             after = resident_mib()
-        live = sum(os.path.getsize(os.path.join(folder, f)) for f in os.listdir(folder) if f.endswith(".live"))
-    return {"steps": steps, "before_mib": round(before, 2), "grew_mib": round(after - before, 2), "live_bytes": live}
+        live = sum(
+            os.path.getsize(os.path.join(folder, f)) for f in os.listdir(folder) if f.endswith(".live")
+        )
+    return {
+        "steps": steps,
+        "before_mib": round(before, 2),
+        "grew_mib": round(after - before, 2),
+        "live_bytes": live,
+    }
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.memory", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--steps", type=int, default=1_000_000)
-    parser.add_argument("--older", metavar="PATH", help="folder of the older package: measure that one instead")
+    parser.add_argument(
+        "--older", metavar="PATH", help="folder of the older package: measure that one instead"
+    )
     args = parser.parse_args(argv)
     if args.older:
         sys.path.insert(0, args.older)

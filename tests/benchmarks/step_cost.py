@@ -1,9 +1,9 @@
 """What one step costs, as a multiple of the floor: `python -m tests.benchmarks.step_cost [--json]`.
 
-The floor is the same record, key for key, built as bare dicts and written by one held `json.JSONEncoder` and one
-`os.write`. Each recorder runs in a process of its own; there a short round of the floor and a short round of the
-recorder take turns, and the ratio is the median over all pairs of rounds. A busy machine slows both of a pair,
-so the ratio holds where the microseconds do not.
+The floor is the same record, key for key, built as bare dicts and written by one held `json.JSONEncoder`
+and one `os.write`. Each recorder runs in a process of its own; there a short round of the floor and a short
+round of the recorder take turns, and the ratio is the median over all pairs of rounds. A busy machine slows
+both of a pair, so the ratio holds where the microseconds do not.
 
 Peers are measured where they are installed: eliot, loguru, opentelemetry-sdk. The older package
 `ai-decision-tracer` has our import name, so give the folder that it was unpacked to: `--older PATH`.
@@ -36,7 +36,10 @@ def _small() -> list[Sample]:
 def _model_call(prompts: list[str]) -> list[Sample]:
     pairs = zip(prompts, prose(2048))
     return [
-        ({"model": "some-model-1", "prompt": p}, {"completion": c, "input_tokens": 1021, "output_tokens": 498})
+        (
+            {"model": "some-model-1", "prompt": p},
+            {"completion": c, "input_tokens": 1021, "output_tokens": 498},
+        )
         for p, c in pairs
     ]
 
@@ -113,8 +116,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--rounds", type=int, default=40, help="pairs of rounds for each figure (default 40)")
     parser.add_argument("--older", metavar="PATH", help="folder that holds the older package's `ai_trace`")
-    parser.add_argument("--workload", choices=list(WORKLOADS), action="append", help="only this one (repeatable)")
-    parser.add_argument("--only", choices=list(CONTENDERS), action="append", help="only this recorder (repeatable)")
+    parser.add_argument(
+        "--workload", choices=list(WORKLOADS), action="append", help="only this one (repeatable)"
+    )
+    parser.add_argument(
+        "--only", choices=list(CONTENDERS), action="append", help="only this recorder (repeatable)"
+    )
     parser.add_argument("--worker", choices=list(CONTENDERS), help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     workloads = args.workload or list(WORKLOADS)

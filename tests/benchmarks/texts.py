@@ -10,9 +10,29 @@ import importlib.util
 
 __all__ = ["prose", "source"]
 
-# Modules with long lines of code, links to documents, base64 and credentials handling: what redaction must read.
-_SOURCES = ("urllib.request", "http.cookiejar", "smtplib", "ssl", "email.message", "ftplib", "hashlib", "uuid")
-_TOPICS = ("execmodel", "naming", "types", "exceptions", "classes", "function", "import", "objects", "debugger")
+# Modules with long lines of code, links to documents, base64 and credentials handling: what redaction must
+# read.
+_SOURCES = (
+    "urllib.request",
+    "http.cookiejar",
+    "smtplib",
+    "ssl",
+    "email.message",
+    "ftplib",
+    "hashlib",
+    "uuid",
+)
+_TOPICS = (
+    "execmodel",
+    "naming",
+    "types",
+    "exceptions",
+    "classes",
+    "function",
+    "import",
+    "objects",
+    "debugger",
+)
 
 
 def _cut(text: str, size: int, count: int) -> list[str]:

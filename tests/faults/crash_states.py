@@ -3,12 +3,12 @@
 `RecordingDisk` writes down what a scenario asks of the disk. From that list come two kinds of worlds:
 
     deaths      the process is killed: all it wrote is there, but the last write may be torn at any byte
-    power_cuts  the machine stops: what was not synced may be there, absent, cut, or grown with zeros, and names
-                that were not synced with their folder may be the old or the new ones
+    power_cuts  the machine stops: what was not synced may be there, absent, cut, or grown with zeros,
+                and names that were not synced with their folder may be the old or the new ones
 
-Rules of the power cut, as POSIX leaves them open: data of one file is safe once that file was synced; names of
-a folder are safe once the folder was synced; unsynced names become durable in their order; everything else
-is up to the file system. Nothing else of the disk is modelled: one folder, no hard links.
+Rules of the power cut, as POSIX leaves them open: data of one file is safe once that file was synced; names
+of a folder are safe once the folder was synced; unsynced names become durable in their order; everything
+else is up to the file system. Nothing else of the disk is modelled: one folder, no hard links.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class Crash(NamedTuple):
 
 
 class RecordingDisk(disk.Disk):
-    """The real disk, and a list of what changed; `say` notes in it what the scenario may count on from now."""
+    """The real disk, and a list of what changed; `say` notes in it what the scenario may count on from
+    now.
+    """
 
     def __init__(self) -> None:
         self.ops: list[Op] = []
@@ -173,7 +175,9 @@ def deaths(ops: list[Op], *, every_byte: bool = False) -> Iterator[Crash]:
             continue
         for cut in _cuts(len(ops[end].data), every_byte):
             torn = [*done, ops[end]._replace(data=ops[end].data[:cut])]
-            yield Crash(_world(_names(torn), _contents(torn)), said, f"killed {cut} bytes into operation {end}")
+            yield Crash(
+                _world(_names(torn), _contents(torn)), said, f"killed {cut} bytes into operation {end}"
+            )
 
 
 def _tails(writes: list[Op], base: bytes) -> Iterator[tuple[str, bytes]]:

@@ -1,10 +1,10 @@
 """A disk that fails the n-th call: SQLite's test loop, for everything that `ai_trace.disk` can be asked.
 
-`run_failing_each_call` runs a scenario with the first call failing, then with the second, and so on until a run
-reaches its end without meeting the failure; so no call can be forgotten, not even one written tomorrow.
+`run_failing_each_call` runs a scenario with the first call failing, then with the second, and so on until a
+run reaches its end without meeting the failure; so no call can be forgotten, not even one written tomorrow.
 
-The double wraps every public method that `Disk` has. A failing `close` closes first (as Linux does), so that a
-descriptor counted as leaked is one that the recorder lost.
+The double wraps every public method that `Disk` has. A failing `close` closes first (as Linux does), so
+that a descriptor counted as leaked is one that the recorder lost.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A recording process killed at random moments: `python -m tests.faults.kill_loop [--rounds 200]`.
 
-The child records steps and logs of 10 bytes to 8 MB, in one or several threads, nested and ending out of order,
-and says over a pipe what each call that returned had been given. The parent kills it with SIGKILL after a random
-delay, reads the folder as a person would, and compares. Four children in turn use one folder, so that each new
-one starts beside what its dead forerunners left.
+The child records steps and logs of 10 bytes to 8 MB, in one or several threads, nested and ending out of
+order, and says over a pipe what each call that returned had been given. The parent kills it with SIGKILL
+after a random delay, reads the folder as a person would, and compares. Four children in turn use one
+folder, so that each new one starts beside what its dead forerunners left.
 
 What must hold: no finished step that was acknowledged is lost; every step whose start returned is there,
 finished or unfinished, with its context and every log whose call returned; nothing is there twice; the dead
@@ -32,7 +32,8 @@ _BIG = 8_000_000
 _STEP_LOGS = 10_000_000  # bytes of one step's texts, below the 16 MiB at which a step is cut
 
 
-# --- the child ------------------------------------------------------------------------------------------------
+# --- the child
+# ------------------------------------------------------------------------------------------------
 
 
 def _size(rng: random.Random) -> int:
@@ -95,7 +96,8 @@ def _child(folder: str, seed: int, threads: int, pipe: int) -> None:
     workers[0].run()
 
 
-# --- the parent -----------------------------------------------------------------------------------------------
+# --- the parent
+# -----------------------------------------------------------------------------------------------
 
 
 class Said:
@@ -141,7 +143,9 @@ def _run_and_kill(folder: str, seed: int, rng: random.Random, longest: float) ->
 
 
 def compare(folder: str, said: Said) -> Counter[str]:
-    """Read *folder* as its owner would and compare with what was *said*; a Counter of losses and of what was met."""
+    """Read *folder* as its owner would and compare with what was *said*; a Counter of losses and of
+    what was met.
+    """
     from ai_trace import NotATrace, sessions
 
     seen: Counter[str] = Counter()
@@ -166,12 +170,21 @@ def compare(folder: str, said: Said) -> Counter[str]:
         seen["unfinished"] += record.open
         seen["context wrong"] += record.context != {"size": size, "text": text_of(tag, size)}
         logs = {log["turn"]: log["text"] for log in record.logs}
+        seen["logs doubled"] += len(record.logs) - len(logs)
         for turn, length in said.logs.get(id, {}).items():
             seen["logs lost"] += logs.get(turn) != text_of(f"{tag}/{turn}", length)
     return seen
 
 
-LOSSES = ("finished lost", "started lost", "logs lost", "context wrong", "doubled", "not called died")
+LOSSES = (
+    "finished lost",
+    "started lost",
+    "logs lost",
+    "context wrong",
+    "doubled",
+    "logs doubled",
+    "not called died",
+)
 
 
 def run(rounds: int, seed: int, longest: float = 0.25, keep: str | None = None) -> Counter[str]:
@@ -212,7 +225,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.kill_loop", description=__doc__)
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("ROUNDS", "200")))
     parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED", str(time.time_ns() % 2**32))))
-    parser.add_argument("--keep", metavar="FOLDER", help="keep the files of a round that lost something there")
+    parser.add_argument(
+        "--keep", metavar="FOLDER", help="keep the files of a round that lost something there"
+    )
     parser.add_argument("--child", metavar="FOLDER", help=argparse.SUPPRESS)
     parser.add_argument("--threads", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--pipe", type=int, help=argparse.SUPPRESS)

@@ -9,7 +9,9 @@ from ai_trace import NotATrace, Session, Step, TraceError, Tracer, UsageError
 from ai_trace import current_step, follow, load, log, propagate, read, sessions
 
 tracer = Tracer("agent", "traces", True, {"model": "some-model"})
-also: Tracer = Tracer("agent", trace_dir=pathlib.Path("traces"), auto_save=False, meta=None, sync="step", redact=None)
+also: Tracer = Tracer(
+    "agent", trace_dir=pathlib.Path("traces"), auto_save=False, meta=None, sync="step", redact=None
+)
 
 
 def record() -> None:
@@ -27,7 +29,17 @@ def record() -> None:
     by_hand.finish(outcome="skipped")
     tracer.step("by hand").start().fail(reason="timeout")
     header: str = step.traceparent
-    print(step.name, step.context, step.logs, step.outcome, step.error, step.duration_ms, step.id, step.parent, header)
+    print(
+        step.name,
+        step.context,
+        step.logs,
+        step.outcome,
+        step.error,
+        step.duration_ms,
+        step.id,
+        step.parent,
+        header,
+    )
     as_data: dict[str, object] = step.to_dict()
     print(as_data)
 

@@ -1,0 +1,322 @@
+"""What a stretch of a journal adds up to, counted without parsing what the agent saw.
+
+A block of lines is taken apart by one regular expression over the fixed parts, as columns and not as steps;
+each line must end as it should and be as long as it says it is. A block in which one line does not is read
+line by line, as every other reader does it, so damage is seen all the same and counts are the same.
+
+Guarantees: memory is bounded by a block, the longest line and the number of step names; sums of two stretches
+added together are the sums of both (`merge`), whoever counted them.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
+from operator import add, truediv
+from typing import Any, Final
+
+from . import disk
+from .line import decode
+from .lines import BLOCK, TOO_LONG, Lines
+from .parse import parse
+from .record import Damage, Record, number
+from .spans import Spans
+from .totals import USAGE_SUMS, duration_of
+from .tree import ended_at
+
+__all__ = ["Census", "Group", "take"]
+
+_WORD = rb'"([^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*)"'
+_HEX = rb'"[0-9a-f]{16}"'
+_ROW: Final = re.compile(  # the newline before it ties each row to the beginning of a line
+    rb'\n\{"name":' + _WORD + rb',"outcome":' + _WORD + rb',"started_at":(\d{1,17}\.\d{1,9}),"duration_ms":'
+    rb'(\d{1,17}\.\d{1,9}),"id":' + _HEX + rb',"parent":(?:null|' + _HEX + rb'),"error":(?:null|'
+    + _WORD.replace(b"(", b"", 1).replace(b')"', b'"') + rb'),"len":(\d{1,12})(?:,"usage":(\{[^{}]*\}))?,"context":\{',
+)  # fmt: skip
+_RIDERS: Final = (b'"dropped":', b'"redacted":')
+_TAIL: Final = re.compile(rb'(?:,"dropped":(\{[^{}]*\}))?(?:,"redacted":(\d{1,9}))?\}$')
+_LONG: Final = 2048  # bytes; of longer lines only so much is searched, which holds nearly every fixed part
+_MAX_WORDS: Final = 10_000  # names and outcomes whose text is kept as it was read
+
+
+class Group:
+    """The finished steps of one name that named one model (None: they named none)."""
+
+    __slots__ = ("count", "errors", "spans", "sums", "said")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.errors = 0
+        self.spans = Spans()
+        self.sums: dict[str, float] = {}
+        self.said: dict[str, int] = {}
+
+    def extend(self, durations: Sequence[float]) -> None:
+        """Add a step for each of *durations*."""
+        self.count += len(durations)
+        self.spans.extend(durations)
+
+    def use(self, said: list[dict[str, Any]]) -> None:
+        """Add what steps logged; a number that is none, or is negative, is not counted."""
+        for key in USAGE_SUMS:
+            logged = [usage[key] for usage in said if key in usage]
+            if not _all_count(logged):
+                logged = [value for value in logged if (known := number(value)) is not None and known >= 0]
+            if logged:
+                self.sums[key] = self.sums.get(key, 0) + sum(logged)  # whole tokens stay whole numbers
+                self.said[key] = self.said.get(key, 0) + len(logged)
+
+    def merge(self, other: Group) -> None:
+        """Add all that *other* holds."""
+        self.count += other.count
+        self.errors += other.errors
+        self.spans.merge(other.spans)
+        self.merge_usage(other)
+
+    def merge_usage(self, other: Group) -> None:
+        """Add what the steps of *other* logged of tokens and cost."""
+        for key, value in other.sums.items():
+            self.sums[key] = self.sums.get(key, 0) + value
+            self.said[key] = self.said.get(key, 0) + other.said[key]
+
+
+class Census:
+    """Counts over finished steps.
+
+    Attributes:
+        groups: (step name, model or None) -> its steps.
+        outcomes: outcome -> how many; "unknown" where a step has none.
+        damage: stretches that are no step.
+        dropped, redacted: what could not be written, and values masked, as the lines say.
+        timeless, undated: steps without a duration, and without a start.
+        first, last: the earliest start and the latest end, seconds since 1970, or None.
+        latest: the latest start.
+    """
+
+    __slots__ = (
+        "groups", "outcomes", "damage", "dropped", "redacted", "timeless", "undated", "first", "last", "latest", "_words",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.groups: dict[tuple[str, str | None], Group] = {}
+        self.outcomes: Counter[str] = Counter()
+        self.damage = 0
+        self.dropped = 0
+        self.redacted = 0
+        self.timeless = 0
+        self.undated = 0
+        self.first: float | None = None
+        self.last: float | None = None
+        self.latest: float | None = None
+        self._words: dict[bytes, str] = {}  # JSON text between quotes, met in fixed parts -> what it says
+
+    @property
+    def steps(self) -> int:
+        return sum(self.outcomes.values())
+
+    @property
+    def errors(self) -> int:
+        return self.outcomes["error"]
+
+    def add(self, item: Record | Damage) -> None:
+        """Count one finished step, or one damage."""
+        if isinstance(item, Damage):
+            self.damage += 1
+            return
+        self.redacted += item.redacted
+        self.dropped += sum(item.dropped.values())
+        self.outcomes[item.outcome or "unknown"] += 1
+        group = self._group(item.name, item.usage)
+        group.count += 1
+        group.errors += item.outcome == "error"
+        group.use([item.usage])
+        duration = duration_of(item)
+        if duration is None:
+            self.timeless += 1
+        else:
+            group.spans.extend((duration,))
+        start = number(item.started_at)
+        self.undated += start is None
+        self._see(start, start, ended_at(item))
+
+    def merge(self, other: Census) -> None:
+        """Add all that *other* counted."""
+        for key, group in other.groups.items():
+            self.groups.setdefault(key, Group()).merge(group)
+        self.outcomes.update(other.outcomes)
+        self.damage += other.damage
+        self.dropped += other.dropped
+        self.redacted += other.redacted
+        self.timeless += other.timeless
+        self.undated += other.undated
+        self._see(other.first, other.latest, other.last)
+
+    def _see(self, first: float | None, latest: float | None, last: float | None) -> None:
+        self.first = min((time for time in (self.first, first) if time is not None), default=None)
+        self.latest = max((time for time in (self.latest, latest) if time is not None), default=None)
+        self.last = max((time for time in (self.last, last) if time is not None), default=None)
+
+    def _group(self, name: str, usage: dict[str, Any]) -> Group:
+        model = usage.get("model") if usage else None
+        key = (name, model if isinstance(model, str) and model else None)
+        group = self.groups.get(key)
+        if group is None:
+            group = self.groups[key] = Group()
+        return group
+
+    def add_block(self, block: bytes) -> bool:
+        """Count the whole lines that *block* is made of, each with its newline; False, and nothing counted,
+        where one of them is not plainly a step."""
+        lines = block.split(b"\n")
+        lines.pop()
+        if {line[-1:] for line in lines} != {b"}"} or b"\0" in block:
+            return False
+        rows = _ROW.findall(_heads(block, lines))
+        if len(rows) != len(lines):
+            return False
+        names, outcomes, starts, spans, sizes, usages = zip(*rows)
+        if list(map(int, sizes)) != [len(line) + 1 for line in lines]:
+            return False
+        try:
+            words = self._read({*names, *outcomes})
+            said = _objects(usages)
+            riders = _riders(block, lines)
+        except ValueError:
+            return False
+        began, took = list(map(float, starts)), list(map(float, spans))
+        self._count(names, took, said)
+        self._judge(names, outcomes, said)
+        self.dropped += sum(dropped for dropped, _ in riders)
+        self.redacted += sum(redacted for _, redacted in riders)
+        ended = max(map(add, began, map(truediv, took, repeat(1000.0))))
+        self._see(min(began), max(began), round(ended, 6))
+        return True
+
+    def _read(self, texts: set[bytes]) -> dict[bytes, str]:
+        """What each of *texts* says; raises `ValueError` where one says nothing."""
+        if len(self._words) > _MAX_WORDS:
+            self._words.clear()
+        for text in texts - self._words.keys():
+            self._words[text] = str(parse(b'"%b"' % text))
+        return self._words
+
+    def _count(self, names: Sequence[bytes], took: list[float], said: list[dict[str, Any]]) -> None:
+        silent: defaultdict[bytes, list[float]] = defaultdict(list)
+        spoke: defaultdict[tuple[bytes, Any], list[tuple[float, dict[str, Any]]]] = defaultdict(list)
+        for name, duration, usage in zip(names, took, said):
+            if usage:
+                spoke[name, usage.get("model")].append((duration, usage))
+            else:
+                silent[name].append(duration)
+        for name, durations in silent.items():
+            self._group(self._words[name], _NOTHING).extend(durations)
+        for (name, _), pairs in spoke.items():
+            group = self._group(self._words[name], pairs[0][1])
+            group.extend([duration for duration, _ in pairs])
+            group.use([usage for _, usage in pairs])
+
+    def _judge(self, names: Sequence[bytes], outcomes: Sequence[bytes], said: list[dict[str, Any]]) -> None:
+        words = self._words
+        counted = Counter(outcomes)
+        for outcome, times in counted.items():
+            self.outcomes[words[outcome] or "unknown"] += times
+        if failed := {outcome for outcome in counted if words[outcome] == "error"}:
+            for name, outcome, usage in zip(names, outcomes, said):
+                if outcome in failed:
+                    self._group(words[name], usage).errors += 1
+
+
+_MODEL: Final = (str, type(None))
+_HUGE: Final = 1e300  # an integer beyond the doubles, or infinity, is looked at by itself
+_NOTHING: Final[dict[str, Any]] = {}
+
+
+def _heads(block: bytes, lines: list[bytes]) -> bytes:
+    """*lines*, which *block* is made of, each behind a newline; of long ones the beginning."""
+    if len(block) < _LONG // 2 * len(lines):
+        return b"\n" + block
+    return b"\n" + b"\n".join([line[:_LONG] for line in lines])
+
+
+def _objects(texts: Sequence[bytes]) -> list[dict[str, Any]]:
+    """Each of *texts* as an object, {} for b""; raises `ValueError` where one is none."""
+    spoken = [text for text in texts if text]
+    values = parse(b"[" + b",".join(spoken) + b"]") if spoken else []
+    if len(values) != len(spoken) or {*map(type, values)} - {dict}:
+        raise ValueError("not an object")
+    if any(type(usage.get("model")) not in _MODEL for usage in values):
+        raise ValueError("a model that is no text")
+    remaining = iter(values)
+    return [next(remaining) if text else _NOTHING for text in texts]
+
+
+def _all_count(values: list[Any]) -> bool:
+    """Whether all of *values* are numbers to be counted; decided without a call for each of them."""
+    return bool(values) and {*map(type, values)} <= {int, float} and min(values) >= 0 and max(values) < _HUGE
+
+
+def _riders(block: bytes, lines: list[bytes]) -> list[tuple[int, int]]:
+    """(dropped, redacted) of each line that carries one; raises `ValueError` where that takes parsing."""
+    marks = [mark for mark in _RIDERS if mark in block]
+    return [_rider(line) for line in lines if any(mark in line for mark in marks)] if marks else []
+
+
+def _rider(line: bytes) -> tuple[int, int]:
+    """In a line of JSON, what stands directly before the last brace is a key of the line, not of a value."""
+    found = _TAIL.search(line, max(0, len(line) - _LONG))
+    dropped, redacted = found.groups() if found else (None, None)
+    if (dropped is None and _RIDERS[0] in line) or (redacted is None and _RIDERS[1] in line):
+        raise ValueError("a key of that name inside a value")
+    reasons = _objects([dropped or b""])[0].values()
+    return sum(times for times in reasons if type(times) is int and times > 0), int(redacted or 0)
+
+
+def take(
+    path: str, offset: int = 0, until: int | None = None, *, tick: Callable[[int], object] | None = None
+) -> tuple[Census, int]:
+    """Count the whole lines of the journal *path* from *offset*, the start of a line, and where they end.
+
+    *until* is where to stop, in bytes from the start of the file; *tick* is told how many bytes were read.
+    """
+    census, lines = Census(), Lines(offset, None)
+    fd = disk.active.open_regular(path)
+    try:
+        for block in _blocks(fd, offset, until):
+            first, begin, end = lines.first(block)
+            if first is not None:
+                _one(census, path, *first)
+            stretch = block[begin:end]
+            if stretch and not census.add_block(stretch):
+                _line_by_line(census, path, lines.offset, stretch)
+            lines.give(end - begin)
+            if tick is not None:
+                tick(len(block))
+    finally:
+        disk.active.close(fd)
+    return census, lines.offset
+
+
+def _blocks(fd: int, position: int, until: int | None) -> Iterator[bytes]:
+    while until is None or position < until:
+        block = disk.active.pread(fd, BLOCK if until is None else min(BLOCK, until - position), position)
+        if not block:
+            return
+        position += len(block)
+        yield block
+
+
+def _line_by_line(census: Census, path: str, offset: int, stretch: bytes) -> None:
+    for line in io.BytesIO(stretch).readlines():
+        _one(census, path, offset, len(line), line)
+        offset += len(line)
+
+
+def _one(census: Census, path: str, offset: int, length: int, raw: bytes | None) -> None:
+    if raw is None:
+        census.add(Damage(path, offset, length, TOO_LONG))
+        return
+    for item in decode(raw, path, offset, check=False):
+        census.add(item)

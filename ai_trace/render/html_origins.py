@@ -1,0 +1,72 @@
+"""Where what a step knew came from, as links to the steps that said it; what was stale first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from ..provenance import Knowledge, Piece, knowledge
+from ..record import Record
+from ..session import Session
+from ..sightings import Sighting
+from . import words
+from .html_places import Page, link
+from .html_values import line
+
+__all__ = ["Origins"]
+
+EVERY: Final = 1_000  # steps; of a longer session only those are looked into that failed or did not end,
+STANDING_OUT: Final = 50  # and of those the first so many
+_PIECES: Final = 40  # of one step
+
+
+class Origins:
+    """What is known of where the values of a session's steps came from."""
+
+    def __init__(self, session: Session) -> None:
+        self._known: dict[Record, Knowledge] = {}
+        targets = session.steps
+        if len(targets) > EVERY:
+            first = [one for one in (session.first_error, session.fatal_error) if one is not None]
+            bad = [record for record in targets if record.open or record.outcome == "error"]
+            targets = list(dict.fromkeys([*first, *bad]))[:STANDING_OUT]
+        if targets:
+            self._known = knowledge(session.steps, targets, session.path_to)
+
+    def stale(self, record: Record) -> list[Piece]:
+        """What *record* knew although something newer was there."""
+        return self._known[record].stale if record in self._known else []
+
+    def of(self, page: Page, record: Record) -> Iterator[str]:
+        """The part of a step's page: what came from where, and what was stale."""
+        known = self._known.get(record)
+        pieces = [*known.stale, *known.known] if known else []
+        if not pieces:
+            return
+        yield '<p class="label">where it came from</p><ul class="origins">'
+        for piece in pieces[:_PIECES]:
+            yield f"<li{' class=stale' if piece.stale else ''}>{told(page, piece)}</li>"
+        if len(pieces) > _PIECES:
+            yield f"<li>… {words.plural(len(pieces) - _PIECES, 'more value')}; see <code>ai-trace at</code></li>"
+        yield "</ul>"
+
+
+def told(page: Page, piece: Piece) -> str:
+    """One value, its source, its age, and the newer one that was not used."""
+    age = "" if piece.age_s is None else f", {words.duration(piece.age_s * 1000)} before"
+    text = f"{_said(piece.path, piece.value)} from {_place(page, piece.read or piece.way[0])}{age}"
+    why = piece.way[0].reason
+    if why and why != "same name and value":
+        text += f' <span class="dim">({line(why, 80)})</span>'
+    if piece.newer is not None:
+        newer = piece.newer
+        text += f" — <b>stale</b>: {_said(newer.path, newer.value)} was there, from {_place(page, newer)}"
+    return text
+
+
+def _said(path: str, value: object) -> str:
+    return f'<b>{line(path, 60)}</b> = <span class="text">{line(words.spell(value)[:400], 60)}</span>'
+
+
+def _place(page: Page, seen: Sighting) -> str:
+    return link(page, seen.step, f"{line(seen.step.name, 60)} #{page.numbers[seen.step]:,}")

@@ -1,0 +1,164 @@
+"""The steps of a session as a list in HTML: a line for each, and below it, folded, all it saw and said. Pure.
+
+It is whole without a script: a `details` opens by itself, and each step has an address (`#step-<id>`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from ..record import Record, number
+from ..tree import Node
+from . import blocks, words
+from .html_origins import Origins
+from .html_places import Page, kind, way_down
+from .html_values import escaped, fields, line, text_block, value
+
+__all__ = ["steps", "body", "failure", "inflight", "usage"]
+
+MAX_BYTES: Final = 48 * 1024 * 1024  # of what finished steps saw and said; failures are told all the same
+_LEVELS: Final = 12  # of indentation
+_BRIEF: Final = 140  # characters of a line
+_SHOWN_LOGS: Final = 400  # of one step; half from the start, half from the end
+_SIGNS: Final = {"ok": "✓", "error": "✗", "cancelled": "⊘", "other": "•", "open": "◌"}
+_SAID: Final = {"ok": "", "error": "failed", "cancelled": "cancelled", "open": "not ended"}
+
+
+def steps(page: Page, origins: Origins) -> Iterator[str]:
+    """The whole list; what finished steps saw and said, as far as `MAX_BYTES` go."""
+    room = MAX_BYTES
+    yield '<ol id="list">\n'
+    for node in page.nodes:
+        inside = "".join(body(page, origins, node, blocks.BRIEF))
+        if len(inside) > room and kind(node.record) not in ("error", "open"):
+            inside = _left_out(page, node.record, len(inside))
+        room -= len(inside)
+        yield from _step(page, node, inside)
+        node.record.shed()
+    yield "</ol>\n"
+
+
+def _step(page: Page, node: Node, inside: str) -> Iterator[str]:
+    word, level = kind(node.record), min(node.depth, _LEVELS)
+    yield f'<li id="{page.anchors[node.record]}" class="{word} d{level}" aria-level="{node.depth + 1}">'
+    yield f"<details><summary>{_line(page, node, word)}</summary>{inside}</details></li>\n"
+
+
+def _left_out(page: Page, record: Record, size: int) -> str:
+    command = f"ai-trace view {page.session.agent}_{page.session.id} --step {record.id} --full"
+    said = f"What it saw and said ({size:,} characters) is left out here, as the page is long."
+    return f'<p class="cut">{said} To see it: <code>{line(command, 200)}</code></p>'
+
+
+def _line(page: Page, node: Node, word: str) -> str:
+    """What stands of a step in the list: sign, name, a few words, time taken, when, its number."""
+    record = node.record
+    said = _SAID.get(word, escaped(blocks.short(record.outcome or "no outcome", 40)))
+    sign = f'<span class="sign" title="{said or "ok"}">{_SIGNS[word]}</span>'
+    hint = f'<span class="sr"> {said},</span>' if said else ""
+    name = line(record.name, 100) or '""'
+    took = words.duration(record.duration_ms) if not record.open else inflight(page, node)
+    number_ = f'<a class="n" href="#{page.anchors[record]}" title="link to this step">#{page.numbers[record]}</a>'
+    parts = [sign, f'<b class="name">{name}</b>', hint, f' <span class="brief">{_brief(record)}</span>']
+    if used := usage(record.usage):
+        parts.append(f' <span class="use">{used}</span>')
+    return "".join([*parts, f' <span class="took">{took}</span> ', number_])
+
+
+def inflight(page: Page, node: Node) -> str:
+    innermost = not any(child.record.open for child in node.children)
+    return escaped(words.inflight(node.record, page.session.state, page.now, innermost=innermost))
+
+
+def _brief(record: Record) -> str:
+    """The error, or else the first of what it saw, or of what it said."""
+    if record.error:
+        return line(record.error, _BRIEF)
+    seen: dict[str, Any] = record.context or (record.logs[-1] if record.logs else {})
+    parts: list[str] = []
+    for key, given in seen.items():
+        if key != "_t":
+            parts.append(given[:_BRIEF] if key == "message" and type(given) is str else f"{key[:40]}={_few(given)}")
+        if sum(map(len, parts)) > _BRIEF:
+            break
+    return line("  ".join(parts), _BRIEF)
+
+
+def _few(given: Any) -> str:
+    if type(given) is str:
+        return given[:_BRIEF]
+    if type(given) in (dict, list) and len(given) > 6:
+        return f"{{{len(given)} fields}}" if type(given) is dict else f"[{len(given)} items]"
+    return words.compact(given)[:_BRIEF]
+
+
+def usage(used: Mapping[str, Any]) -> str:
+    """Tokens and cost of one step, as far as they are known."""
+    parts = []
+    tokens = [number(used.get(name)) for name in ("input_tokens", "output_tokens")]
+    if any(count is not None for count in tokens):
+        parts.append(" → ".join("?" if count is None else f"{count:,.0f}" for count in tokens) + " tokens")
+    if (cost := number(used.get("cost_usd"))) is not None:
+        parts.append(f"${cost:,.4f}")
+    return ", ".join(parts)
+
+
+def body(page: Page, origins: Origins, node: Node, limit: int) -> Iterator[str]:
+    """All below the line: when and where, what it saw, said, how it failed, and where its knowledge came from."""
+    record = node.record
+    yield f'<div class="body"><p class="facts">{_facts(page, node)}</p>'
+    yield from origins.of(page, record)
+    if record.context:
+        yield f'<p class="label">saw</p>{fields(record.context, limit)}'
+    if entries := record.logs:
+        yield f'<p class="label">said</p><ol class="logs">{"".join(_logs(page, entries, limit))}</ol>'
+    yield from failure(node, limit)
+    yield "</div>"
+
+
+def _facts(page: Page, node: Node) -> str:
+    record = node.record
+    parts = [page.moment(record.started_at)]
+    if page.session.started_at is not None and (at := number(record.started_at)) is not None:
+        parts.append(f"{words.duration(max(at - page.session.started_at, 0) * 1000)} after the start")
+    if node.parent is not None:
+        parts.append(f"in {way_down(page, node.parent.record)}")
+    if kind(record) == "other":
+        parts.append(f"outcome <b>{line(record.outcome or 'none', 60)}</b>")
+    parts += [f"{what} <b>{line(name, 60)}</b>" for what, name in (("thread", record.thread), ("task", record.task)) if name]
+    if record.usage.get("model"):
+        parts.append(f"model <b>{line(str(record.usage['model']), 60)}</b>")
+    return f'{" · ".join(parts)} · <code class="id">{line(record.id, 64)}</code>'
+
+
+def _logs(page: Page, entries: list[dict[str, Any]], limit: int) -> Iterator[str]:
+    half = _SHOWN_LOGS // 2
+    between = max(len(entries) - _SHOWN_LOGS, 0)
+    for entry in entries[:half] if between else entries:
+        yield _log(page, entry, limit)
+    if between:
+        yield f'<li class="cut">… {words.plural(between, "more log")}, not shown here …</li>'
+        for entry in entries[-half:]:
+            yield _log(page, entry, limit)
+
+
+def _log(page: Page, entry: dict[str, Any], limit: int) -> str:
+    rest = {key: given for key, given in entry.items() if key != "_t"}
+    said = value(rest.pop("message"), limit) if type(rest.get("message")) is str else ""
+    more = fields(rest, limit) if rest else ""
+    return f"<li>{page.moment(number(entry.get('_t')))}<div>{said}{more}</div></li>"
+
+
+def failure(node: Node, limit: int, *, unfolded: bool = False) -> Iterator[str]:
+    """The error and its traceback; where a step inside brought the same error, only that it did."""
+    record = node.record
+    if not (record.error or record.traceback):
+        return
+    below = any(child.record.error == record.error for child in node.children)
+    came = ' <span class="dim">(came up from inside)</span>' if below else ""
+    yield f'<p class="label">failed{came}</p><pre class="error">{escaped(blocks.short(record.error or "", 2000))}</pre>'
+    if record.traceback and not below:
+        text = text_block(blocks.last(record.traceback, limit), limit + 100)
+        shown = " open" if unfolded else ""
+        yield f'<details class="long"{shown}><summary>traceback</summary>{text}</details>'

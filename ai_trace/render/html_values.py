@@ -1,0 +1,116 @@
+"""A recorded value as HTML: text as text, objects and lists as they nest, long ones folded, images shown. Pure.
+
+Guarantees: every recorded text comes out through `escaped`, so it adds no element, attribute, link or address
+of its own, and no character that would hide or reorder text; an image is shown only from its own bytes, when
+it is of a kind that cannot act (no SVG); what is cut says how much there was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from html import escape
+from typing import Any, Final
+
+from .. import safe
+from . import words
+
+__all__ = ["escaped", "line", "value", "fields", "text_block"]
+
+INLINE: Final = 160  # characters; a longer value gets a block of its own
+_BLOCK: Final = 800  # characters, and
+_BLOCK_LINES: Final = 12  # lines; a longer text is folded
+_ITEMS: Final = 200  # of one object or list
+_DEPTH: Final = 4  # of nested blocks; below that, JSON
+_IMAGE_CHARS: Final = 400_000  # base64 of one image: about 300 KB
+_IMAGE: Final = re.compile(r"data:image/(png|jpeg|gif|webp);base64,([A-Za-z0-9+/]+={0,2})")
+_MAGIC: Final = {"iVBORw0KGgo": "png", "/9j/": "jpeg", "R0lGOD": "gif", "UklGR": "webp"}  # first bytes, in base64
+
+
+def escaped(text: str) -> str:
+    """*text* for any place in a page, between tags or in a quoted attribute; line breaks and tabs stay."""
+    return escape(safe.terminal(text, keep="\n\t"))
+
+
+def line(text: str, length: int = INLINE) -> str:
+    """*text* on one line, at most *length* characters, the cut visible."""
+    return escape(safe.one_line(text, length))
+
+
+def value(given: Any, limit: int, depth: int = 0) -> str:
+    """*given* as a piece of HTML; of one text or JSON block at most *limit* characters are shown."""
+    if type(given) is str:
+        return _image(given) or _text(given, limit)
+    if type(given) is dict and type(given.get("base64")) is str and "$cut" not in given:
+        if image := _bytes_image(given["base64"]):
+            return image
+    flat = words.compact(given)
+    if len(flat) <= INLINE:
+        return f'<code class="json">{escaped(flat)}</code>'
+    if depth < _DEPTH and type(given) is dict:
+        return _folded(f"{words.plural(len(given), 'field')}, {_size(flat)}", fields(given, limit, depth + 1))
+    if depth < _DEPTH and type(given) is list and any(type(item) in (dict, list, str) for item in given):
+        return _folded(f"{words.plural(len(given), 'item')}, {_size(flat)}", _items(given, limit, depth + 1))
+    return _folded(f"{line(flat, 80)} {_size(flat)}", text_block(words.compact(given, indent=2), limit, "json"))
+
+
+def fields(pairs: Mapping[str, Any], limit: int, depth: int = 0) -> str:
+    """Names and values as a description list."""
+    rows = []
+    for at, (key, given) in enumerate(pairs.items()):
+        if at == _ITEMS:
+            rows.append(f"<dt>…</dt><dd>{words.plural(len(pairs) - at, 'more field')}, not shown here</dd>")
+            break
+        rows.append(f"<dt>{line(key, 100) or '&quot;&quot;'}</dt><dd>{value(given, limit, depth)}</dd>")
+    return f'<dl class="fields">{"".join(rows)}</dl>'
+
+
+def text_block(text: str, limit: int, kind: str = "text") -> str:
+    """A block of text or JSON, cut after *limit* characters."""
+    rest = f'<p class="cut">the first {limit:,} of {len(text):,} characters</p>' if len(text) > limit else ""
+    return f'<pre class="{kind}">{escaped(text[:limit])}</pre>{rest}'
+
+
+def _items(given: list[Any], limit: int, depth: int) -> str:
+    rows = [f"<li>{value(item, limit, depth)}</li>" for item in given[:_ITEMS]]
+    if len(given) > _ITEMS:
+        rows.append(f"<li>… {words.plural(len(given) - _ITEMS, 'more item')}, not shown here</li>")
+    return f'<ol class="items" start="0">{"".join(rows)}</ol>'
+
+
+def _text(text: str, limit: int) -> str:
+    if len(text) <= INLINE and "\n" not in text:
+        return f'<span class="text">{escaped(words.spell(text))}</span>'
+    block = text_block(text, limit)
+    if len(text) <= _BLOCK and text.count("\n") < _BLOCK_LINES:
+        return block
+    return _folded(f"{line(text[:400], 80)} {_size(text)}", block)
+
+
+def _folded(summary: str, body: str) -> str:
+    """*body* behind *summary*, both of them HTML."""
+    return f'<details class="long"><summary>{summary}</summary>{body}</details>'
+
+
+def _size(text: str) -> str:
+    return f'<span class="size">{len(text):,} characters</span>'
+
+
+def _image(text: str) -> str:
+    """The picture that *text* is as a `data:` address, else ""."""
+    if not text.startswith("data:image/") or len(text) > _IMAGE_CHARS:
+        return ""
+    found = _IMAGE.fullmatch(text)
+    return _picture(found[1], found[2]) if found else ""
+
+
+def _bytes_image(encoded: str) -> str:
+    """The picture that recorded bytes are, by how they begin, else ""."""
+    kind = next((kind for magic, kind in _MAGIC.items() if encoded.startswith(magic)), None)
+    return _image(f"data:image/{kind};base64,{encoded}") if kind else ""
+
+
+def _picture(kind: str, encoded: str) -> str:
+    size = words.size(len(encoded) * 3 // 4)
+    source = f"data:image/{kind};base64,{encoded}"
+    return f'<img src="{source}" alt="recorded {kind} image, {size}" loading="lazy" decoding="async">'

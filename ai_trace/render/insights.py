@@ -1,0 +1,110 @@
+"""Sections of the postmortem that look beyond the step that failed: where its knowledge came from, what an earlier
+good run did otherwise, what was called again and again, when nothing was heard. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from ..alignment import ABSENT, Difference, compare
+from ..record import Record
+from ..session import Session
+from . import blocks, origins, words
+from .rhythm import loops, silences
+
+__all__ = ["divergence", "knowledge", "repeated_calls", "silence"]
+
+_VALUES: Final = 20  # in a list
+_DIFFERENCES: Final = 5
+
+
+def knowledge(session: Session, record: Record) -> Iterator[str]:
+    """Where each value that *record* saw came from: stale ones first, those from nowhere by name."""
+    known = session.at(record)
+    told = [*known.stale, *known.known]
+    given = [piece for piece in known.new if piece.where != "log"]
+    if not told and not given:
+        return
+    yield "**Where it came from:**"
+    yield ""
+    for piece in told[:_VALUES]:
+        value = f"{blocks.quote(piece.path)} = {blocks.quote(words.spell(piece.value))}"
+        stale = f"; ⚠️ **stale**: {origins.newer(piece, blocks.quote, blocks.quote)}" if piece.stale else ""
+        yield f"- {value} {origins.sentence(piece, blocks.quote, blocks.quote)}{stale}"
+    if len(told) > _VALUES:
+        yield f"- … and {words.plural(len(told) - _VALUES, 'more value')} from earlier steps"
+    if given:
+        more = f" and {len(given) - _VALUES:,} more" if len(given) > _VALUES else ""
+        yield f"- From nowhere in the trace: {', '.join(blocks.quote(piece.path) for piece in given[:_VALUES])}{more}"
+    yield ""
+
+
+def divergence(session: Session, good: Session) -> Iterator[str]:
+    """Where *session* parts from *good*, the last run of the same agent that went well, and what differs first."""
+    found = compare(good, session)
+    yield "## First divergence from the last good run"
+    yield ""
+    name = blocks.quote(f"{good.agent}_{good.id}")
+    if found.first is None:
+        yield f"None: step by step it did the same as {name}."
+        yield ""
+        return
+    many = words.plural(len(found.differences), "difference")
+    yield f"Compared with {name}, {many}; the first {min(_DIFFERENCES, len(found.differences))}:"
+    yield ""
+    for difference in found.differences[:_DIFFERENCES]:
+        yield f"1. {_difference(difference, session, good)}"
+    yield ""
+
+
+def _difference(one: Difference, session: Session, good: Session) -> str:
+    run, step = (session, one.b) if one.b else (good, one.a)
+    if step is None:
+        return blocks.quote(one.path)
+    where = words.route(run.path_to(step), blocks.quote)
+    if not one.path:
+        which = "did not happen" if one.b is None else "happened only now"
+        inside = f", with {words.plural(one.inside, 'step')} inside" if one.inside else ""
+        return f"{where} {which}{inside}"
+    was, now = ("absent" if value is ABSENT else blocks.quote(words.spell(value)) for value in (one.was, one.now))
+    return f"{where}: {blocks.quote(one.path)} was {was}, now {now}"
+
+
+def repeated_calls(session: Session, numbers: dict[Record, int]) -> Iterator[str]:
+    """A table of the calls made again and again with the same context."""
+    found = loops(session)
+    if not found:
+        return
+    yield "## Repeated calls"
+    yield ""
+    yield "The same step with the same context, three times or more."
+    yield ""
+    rows = []
+    for one in found:
+        context = blocks.quote_cell(words.compact(one.first.context))
+        one.first.shed()
+        spent = words.duration(one.total_ms)
+        first, last = f"{numbers[one.first]:,}", f"{numbers[one.last]:,}"
+        name = blocks.quote_cell(one.first.name)
+        rows.append((f"{one.times:,}", f"{one.in_a_row:,}", name, context, f"{one.errors:,}", spent, first, last))
+    head = ("Times:", "In a row:", "Step", "Context", "Failed:", "In all:", "First (step):", "Last (step):")
+    yield from blocks.table(head, rows)
+    yield ""
+
+
+def silence(session: Session, numbers: dict[Record, int], *, day: bool) -> Iterator[str]:
+    """The longest stretches in which nothing was recorded, and in which step."""
+    found = silences(session)
+    if not found:
+        return
+    yield "## Longest silences"
+    yield ""
+    yield "No step began, logged or ended:"
+    yield ""
+    for one in found:
+        where = "between two steps"
+        if one.inside is not None:
+            where = f"in step {numbers[one.inside]:,}, {words.route(session.path_to(one.inside), blocks.quote)}"
+        yield f"- {words.duration((one.end - one.start) * 1000)} from {words.moment(one.start, day=day)}, {where}"
+    yield ""
