@@ -73,7 +73,7 @@ class BlackBox:
         self._runs.append((place, step))
 
     def log(self, step: Parts, entry: str, at: int) -> None:
-        """Take down one log of *step*; the caller has added *entry* to the step's logs already."""
+        """Take down *entry*, the newest of the logs of *step*."""
         if self._end > self._compact_at and self._make_room(at):
             return  # the rewrite has written the new log, too
         self._number = number = self._number + 1
@@ -104,7 +104,7 @@ class BlackBox:
         """Forget *step*, whose line is in the journal."""
         self._open.pop(step.id, None)
         runs = self._runs
-        while runs and runs[-1][1].ended:
+        while runs and runs[-1][1].id not in self._open:  # not `ended`: its line may not be in the journal yet
             self._end = runs.pop()[0]
         if self._unmarked:
             self._mark_late()
@@ -170,7 +170,7 @@ class BlackBox:
     @property
     def open_steps(self) -> list[Parts]:
         """The steps that began and have not ended, in the order in which they began."""
-        return [step for step in self._open.values() if not step.ended]
+        return list(self._open.values())
 
     def adopt(self, steps: list[Parts], at: int) -> None:
         """Take over the open steps of a box that somebody removed."""

@@ -20,8 +20,8 @@ from .record import USAGE_NAMES, Record
 
 __all__ = [
     "AGENT", "ARGUMENTS", "CALL_ID", "CONVENTIONS", "COST", "INPUT_MESSAGES", "INSTRUCTIONS", "LIST_NAMES",
-    "MESSAGE_NAMES", "MODEL", "OPENINFERENCE", "OPERATION", "OUTPUT_MESSAGES", "PREFIX", "RESPONSE_MODEL", "RESULT",
-    "TABLE", "TOOL", "USAGE", "WORDS", "Name", "attributes", "takes",
+    "MESSAGE_NAMES", "MODEL", "OPENINFERENCE", "OPERATION", "OUTPUT_MESSAGES", "PREFIX", "RESPONSE_MODEL",
+    "RESULT", "TABLE", "TOOL", "USAGE", "WORDS", "Name", "attributes", "takes",
 ]  # fmt: skip
 
 CONVENTIONS: Final = "1.41"

@@ -35,12 +35,13 @@ class Parts:
         place: where its start record lies in the black box; -1 where it lies in none.
         live: True while it may be written to: it has begun, has not ended, and is this process's own.
         ended: True from the moment it was finished.
+        cut_at, cut_logs: where the mark of a cut stands in the logs (0: nowhere), and how many logs it took.
     """
 
     __slots__ = (
         "id", "parent", "name_text", "started_ns", "started_text", "steady_ns", "finished_ns", "finished_text", "elapsed_ns",
         "context_text", "log_texts", "usage_text", "outcome_text", "error_text", "extra", "masked", "size",
-        "place", "live", "ended",
+        "place", "live", "ended", "cut_at", "cut_logs",
     )  # fmt: skip
 
     id: str
@@ -63,6 +64,18 @@ class Parts:
     place: int
     live: bool
     ended: bool
+    cut_at: int
+    cut_logs: int
+
+    def cut_middle(self, now_ns: int) -> None:
+        """Keep the first quarter of the logs and the last: how it began, and what came last. A mark says it."""
+        logs, head, tail = self.log_texts, self.cut_at or len(self.log_texts) // 4 or 1, len(self.log_texts) // 4 or 1
+        if head + tail + 1 < len(logs):
+            self.cut_logs += len(logs) - head - tail - (1 if self.cut_at else 0)
+            self.cut_at = head
+            mark = f'{{"_t":{seconds(now_ns)},"$cut":{{"logs":{self.cut_logs}}}}}'
+            self.log_texts = [*logs[:head], mark, *logs[-tail:]]
+            self.size = len(self.context_text) + sum(map(len, self.log_texts))
 
 
 def encode_step(parts: Parts, more: str = "") -> bytes:

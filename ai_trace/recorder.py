@@ -109,10 +109,11 @@ class Recorder:
             self._catch_up()
 
     def note(self, step: Parts, entry: str) -> None:
-        """*step* logged *entry*: it is in the black box when this returns."""
+        """*step* logged *entry*: it is among its logs, and in the black box, when this returns."""
         if self._inside():
             return self._put_off.append((self.note, (step, entry)))
         with self._lock:
+            step.log_texts.append(entry)
             try:
                 if self._box is not None and self._journal is not None:
                     self._box.log(step, entry, self._journal.size)
@@ -146,11 +147,12 @@ class Recorder:
         if self._put_off:
             self._catch_up()
 
-    def shortened(self, step: Parts) -> None:
-        """The middle of the logs of *step* was cut out: the black box lets go of them, too."""
+    def shorten(self, step: Parts) -> None:
+        """Cut the middle out of the logs of *step*; the black box lets go of them, too."""
         if self._inside():
-            return self._put_off.append((self.shortened, (step,)))
+            return self._put_off.append((self.shorten, (step,)))
         with self._lock:
+            step.cut_middle(clock.active.wall_ns())
             try:
                 if self._box is not None and self._journal is not None:
                     self._box.rewrite(self._journal.size)
@@ -346,7 +348,8 @@ class Recorder:
         finally:
             self._lock.release()
         for step in open_steps:
-            self._cut_off(step, f"still open when {reason}")
+            if not step.ended:
+                self._cut_off(step, f"still open when {reason}")
         with self._lock:
             if self._journal is not None:
                 try:

@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from typing import Protocol
 
+from . import clock
 from .line import Parts, decode, encode_step
 from .record import Record
 
@@ -79,9 +80,9 @@ class Sink(Protocol):
     dropped: dict[str, int]
 
     def begin(self, step: Parts) -> None: ...
-    def note(self, step: Parts, entry: str) -> None: ...
+    def note(self, step: Parts, entry: str) -> None: ...  # adds *entry* to the step's logs
     def end(self, step: Parts) -> None: ...
-    def shortened(self, step: Parts) -> None: ...
+    def shorten(self, step: Parts) -> None: ...
     def drop(self, reason: str) -> None: ...
     def set_meta(self, meta_text: str) -> None: ...
     def close(self) -> None: ...
@@ -103,8 +104,8 @@ class Nothing:
     def end(self, step: Parts) -> None:
         """Nothing is written or counted."""
 
-    def shortened(self, step: Parts) -> None:
-        """Nothing is written."""
+    def shorten(self, step: Parts) -> None:
+        """There are no logs."""
 
     def drop(self, reason: str) -> None:
         """Nothing was kept, so nothing was dropped."""
@@ -123,6 +124,16 @@ class Memory(Nothing):
         super().__init__()
         self.steps: list[Parts] = []
         self._lock = threading.RLock()
+
+    def note(self, step: Parts, entry: str) -> None:
+        """Keep *entry* with *step*."""
+        with self._lock:
+            step.log_texts.append(entry)
+
+    def shorten(self, step: Parts) -> None:
+        """Cut the middle out of the logs of *step*."""
+        with self._lock:
+            step.cut_middle(clock.active.wall_ns())
 
     def end(self, step: Parts) -> None:
         """Keep *step*."""

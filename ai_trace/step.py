@@ -86,7 +86,7 @@ class Step(Parts):
         parent: id of the step around it, or None; settled when the step starts.
     """
 
-    __slots__ = ("_cut_at", "_gone", "_node", "_origin", "_usage")
+    __slots__ = ("_node", "_origin", "_usage")
 
     def __init__(self, origin: Origin, name: Any, context: dict[str, Any], parent: Parts | None = None) -> None:
         self._origin = origin
@@ -98,7 +98,7 @@ class Step(Parts):
         self.log_texts = []
         self.size = len(text)
         self.usage_text = self.extra = ""
-        self.started_ns = self._cut_at = self._gone = 0  # where the cut in the logs stands, how many it took
+        self.started_ns = self.cut_at = self.cut_logs = 0
         self.live = self.ended = False
         self.place = -1
         self.error_text = "null"
@@ -133,14 +133,12 @@ class Step(Parts):
         moment = seconds(origin.wall_ns())
         entry = f'{{"_t":{moment},{text[1:]}' if len(text) > 2 else f'{{"_t":{moment}}}'
         self.masked += masked
-        self.log_texts.append(entry)
         self.size += len(entry)
         if not no_usage(fields):
             self._usage = origin.capture.usage(fields, self._usage)
+        origin.sink.note(self, entry)
         if self.size > origin.most_bytes or len(self.log_texts) > origin.most_logs:
-            self._cut_middle()
-        else:
-            origin.sink.note(self, entry)
+            origin.sink.shorten(self)
         return self
 
     def finish(self, outcome: Any = "ok") -> Step:
@@ -211,21 +209,9 @@ class Step(Parts):
         elif not self.live:
             self.parent, self.id = self.id, clock.active.step_id()  # the parent's process ends the old one
             self.log_texts, self.size, self.place = [], len(self.context_text), -1
+            self.cut_at = self.cut_logs = 0
             self._begin()
         return True
-
-    def _cut_middle(self) -> None:
-        """Past a limit, keep the first quarter of the logs and the last: how it began, and what came last."""
-        logs, head = self.log_texts, self._cut_at or max(1, len(self.log_texts) // 4)
-        tail = max(1, len(logs) // 4)
-        if head + tail + 1 < len(logs):
-            self._gone += len(logs) - head - tail - (1 if self._cut_at else 0)
-            self._cut_at = head
-            moment = seconds(self._origin.wall_ns())
-            mark = f'{{"_t":{moment},"$cut":{{"logs":{self._gone}}}}}'
-            self.log_texts = [*logs[:head], mark, *logs[-tail:]]
-            self.size = len(self.context_text) + sum(map(len, self.log_texts))
-        self._origin.sink.shortened(self)
 
     def _end(self, outcome_text: str, error_text: str = "null") -> None:
         origin = self._origin

@@ -39,6 +39,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 MOST_AGENT = 2000  # characters of an agent's name
 SYNC = ("never", "step", "always")
 # W3C Trace Context, Level 1, 3.2: version "ff" and ids of zeros alone are invalid; later versions may add fields.
+_NAME = type.__dict__["__name__"].__get__  # past a metaclass's own attribute access
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 
 
@@ -326,7 +327,7 @@ def _is(value: object, kind: type) -> bool:
 
 def _shown(value: object) -> str:
     """A wrong argument in a message: a str as it is, of others only the type, for their `repr` is their own code."""
-    return repr(value[:200]) if type(value) is str else f"a value of type {type(value).__name__}"
+    return repr(value[:200]) if type(value) is str else f"a value of type {_NAME(type(value))}"
 
 
 def _fields(meta: Any) -> dict[str, Any]:

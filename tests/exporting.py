@@ -14,14 +14,14 @@ from ai_trace.session import Session, fold
 from tests.records import T0, failed, step
 
 INFO: dict[str, Any] = {
-    "agent": "trader", "session_id": "20240301_134022", "trace_id": "0123456789abcdef" * 2, "meta": {"env": "test"},
-    "pid": 4242, "host": "here", "started_at": T0, "format": 1, "writer": "1.0.0",
+    "agent": "trader", "session_id": "20240301_134022", "trace_id": "0123456789abcdef" * 2,
+    "meta": {"env": "test"}, "pid": 4242, "host": "here", "started_at": T0, "format": 1, "writer": "1.0.0",
 }  # fmt: skip
 
 NASTY = (
-    "=cmd|'/c calc'!A1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "\x1b]0;title\x07", "\ud800 half",
-    "\udc00\ud800", "\0", "</script><script>", "'; DROP TABLE steps; --", "\u202egnp.exe", "\u2028", '"', "\\ud800",
-    "x" * 200_000, "", " ", "日本 \U0001f680", "a\r\nb", "[{", '{"role":', "gen_ai.request.model",
+    "=cmd|'/c calc'!A1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "\x1b]0;title\x07",
+    "\ud800 half", "\udc00\ud800", "\0", "</script><script>", "'; DROP TABLE steps; --", "\u202egnp.exe",
+    "\u2028", '"', "\\ud800", "x" * 200_000, "", " ", "日本 \U0001f680", "a\r\nb", "[{", '{"role":', "gen_ai.request.model",
 )  # fmt: skip
 """Texts that break a format which does not expect them."""
 
@@ -47,7 +47,8 @@ def typical() -> list[Any]:
     return [
         step(1, name="run", duration_ms=9000.0, context={"symbol": "ACME"}),
         step(
-            2, 1, name="ask", usage={"model": "gpt-4o", "input_tokens": 12, "output_tokens": 5, "cost_usd": 0.25},
+            2, 1, name="ask",
+            usage={"model": "gpt-4o", "input_tokens": 12, "output_tokens": 5, "cost_usd": 0.25},
             context={"gen_ai.request.model": "gpt-4o", "gen_ai.input.messages": CHAT, "temperature": 0.5},
             logs=[{"_t": T0 + 2.5, "gen_ai.output.messages": WISH, "gen_ai.usage.input_tokens": 12,
                    "gen_ai.response.finish_reasons": "tool_calls"}],
@@ -68,11 +69,13 @@ def hostile() -> Session:
     """A session with hostile text in every field that has text, and hostile values in every other."""
     records = [
         step(
-            n, n - 1 if n % 3 else None, name=text, error=text, outcome="error" if n % 2 else text, thread=text,
-            task=text, traceback=text, usage={"model": text, "input_tokens": 2**80, "cost_usd": -1.5},
-            context={text: text, "n": None, "deep": {text: [text, {text: 2**70}]}, "gen_ai.input.messages": text,
-                     "gen_ai.output.messages": [{"role": text, "content": [text, {"type": text}], "tool_calls": [text,
-                     {"id": text, "function": {"name": text, "arguments": text}}]}], "mixed": [1, "a", None]},
+            n, n - 1 if n % 3 else None, name=text, error=text, outcome="error" if n % 2 else text,
+            thread=text, task=text, traceback=text,
+            usage={"model": text, "input_tokens": 2**80, "cost_usd": -1.5},
+            context={text: text, "n": None, "deep": {text: [text, {text: 2**70}]}, "mixed": [1, "a", None],
+                     "gen_ai.input.messages": text, "gen_ai.output.messages": [{
+                         "role": text, "content": [text, {"type": text}],
+                         "tool_calls": [text, {"id": text, "function": {"name": text, "arguments": text}}]}]},
             logs=[{"_t": "never", "message": text, text: text}, {"message": {text: text}}, {"_t": 1e300}],
         )
         for n, text in enumerate(NASTY, 1)
@@ -81,8 +84,8 @@ def hostile() -> Session:
             step(93, duration_ms=-1.0), step(94, 95), step(95, 94), step(96, 96), step(96, name="same id"),
             step(97, 12345, name="orphan")]  # fmt: skip
     everywhere = NASTY[9]
-    about = {"agent": everywhere, "session_id": everywhere, "meta": {text: text for text in NASTY}, "trace_id": "no",
-             "pid": "x", "host": everywhere}  # fmt: skip
+    about = {"agent": everywhere, "session_id": everywhere, "meta": {text: text for text in NASTY},
+             "trace_id": "no", "pid": "x", "host": everywhere}  # fmt: skip
     return fold([*records, *more], info=about, state="unknown", notices=list(NASTY[:12]))
 
 

@@ -25,7 +25,7 @@ def fixture_world(tmp_path: Path) -> Iterator[World]:
 
 
 def test_all_files_at_once(world: World, tmp_path: Path) -> None:
-    """Every format in one go; each path on standard output, nothing half-made left behind, all for their owner alone."""
+    """Every format in one go; each path is told, nothing half-made stays, all are for their owner alone."""
     targets = {name: tmp_path / f"out.{name}" for name in FILES}
     done = world.call(
         "export", "latest", *(word for name, path in targets.items() for word in (f"--{name}", str(path)))
@@ -68,8 +68,9 @@ def test_a_file_that_is_there_is_not_overwritten(world: World, tmp_path: Path) -
 @pytest.mark.parametrize(
     "words",
     [
-        [], ["--otlp", "x", "--follow"], ["--openinference", "--csv", "-"], ["--header", "a: b", "--csv", "-"],
-        ["--sqlite", "-"], ["--csv", "-", "--otlp", "-"], ["--otlp", "http://127.0.0.1:1", "--csv", "x", "--follow"],
+        [], ["--otlp", "x", "--follow"], ["--openinference", "--csv", "-"],
+        ["--header", "a: b", "--csv", "-"], ["--sqlite", "-"], ["--csv", "-", "--otlp", "-"],
+        ["--otlp", "http://127.0.0.1:1", "--csv", "x", "--follow"],
     ],
 )  # fmt: skip
 def test_words_that_do_not_go_together_are_wrong_usage(world: World, words: list[str]) -> None:

@@ -40,7 +40,7 @@ def trajectory(one: Session) -> dict[str, Any]:
 
 @SESSIONS
 def test_a_trajectory_keeps_the_rules_of_its_model(one: Session) -> None:
-    """Steps counted from 1, fields of an agent only at an agent's turn, results that belong to a call of the turn."""
+    """Steps counted from 1, an agent's fields only at its turns, results that belong to a call."""
     found = trajectory(one)
 
     assert "ATIF-v1.7" == found["schema_version"]
@@ -56,7 +56,7 @@ def test_a_trajectory_keeps_the_rules_of_its_model(one: Session) -> None:
 
 
 def test_a_run_reads_as_a_conversation() -> None:
-    """What the model was told, its wish, the tool's answer beside the wish, then the rest; tokens where they belong."""
+    """What the model was told, its wish and the tool's answer beside it, then the rest; tokens there."""
     turns = trajectory(session())["steps"]
     ask = turns[3]
 
@@ -72,7 +72,7 @@ def test_a_run_reads_as_a_conversation() -> None:
 
 
 def test_a_message_is_shown_once() -> None:
-    """A model is given the whole conversation each time; the trajectory tells each message where it was new."""
+    """A model is given the whole conversation each time; a message is told where it was new."""
     history = [
         {"role": "user", "content": "one"},
         {"role": "assistant", "content": "1"},
@@ -116,7 +116,7 @@ def test_slices_of_a_lane_lie_inside_each_other_or_apart(one: Session) -> None:
 
 
 def test_steps_side_by_side_have_lanes_of_their_own_and_an_arrow() -> None:
-    """Two steps at the same time in one thread: the second in another lane of its name, an arrow from their parent."""
+    """Two steps at once in one thread: the second in another lane, an arrow from their parent."""
     one = session(step(1, duration_ms=9000.0), step(2, 1, duration_ms=3000.0), step(3, 1, duration_ms=3000.0))
     found = events(one)
     lanes = {event["name"]: event["tid"] for event in found if event["ph"] == "X"}
@@ -151,7 +151,7 @@ def rows(one: Session) -> list[dict[str, str]]:
 
 @SESSIONS
 def test_no_cell_is_a_formula(one: Session) -> None:
-    """Whatever a stranger's text begins with, a spreadsheet takes it for a text; rows and columns stay whole."""
+    """Whatever a stranger's text begins with, it stays a text; rows and columns stay whole."""
     found = rows(one)
     numbers = {
         "duration_ms",

@@ -1,4 +1,4 @@
-"""`export --otlp URL --follow`: a live session arrives at the collector, each span once, whatever stops in between."""
+"""`export --otlp URL --follow`: a live session arrives, each span once, whatever stops in between."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def test_an_address_with_a_path_is_used_as_it_stands() -> None:
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504, 0])
 def test_a_busy_collector_is_tried_again_with_growing_pauses(status: int) -> None:
-    """429, 502, 503, 504 and a connection that breaks: 1, 2, 4 seconds, give or take a fifth; then it has it once."""
+    """Pauses of 1, 2, 4 seconds, give or take a fifth; then it has the spans, once."""
     pauses: list[float] = []
     with collector() as server:
         server.answers = [(status, {}, b"")] * 3
@@ -84,7 +84,7 @@ def test_nobody_there_ends_after_six_tries() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 500, 302])
 def test_other_answers_are_not_tried_again(status: int) -> None:
-    """As the specification demands; a redirect is not followed either, for it could lead the data elsewhere."""
+    """As the specification demands; nor is a redirect followed, which could lead data elsewhere."""
     with collector() as server:
         server.answers = [(status, {"Location": "/v1/traces"}, b"why \x1b[31m not")]
         with pytest.raises(Refused, match=str(status)) as told:

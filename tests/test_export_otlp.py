@@ -78,7 +78,7 @@ def test_the_type_of_an_error_is_taken_only_where_it_is_one(error: str | None, k
 
 
 def test_an_unfinished_step_is_marked_and_ends_with_its_last_sign_of_life() -> None:
-    """A step that a process left open has no status, an attribute that says so, and the time of its last log."""
+    """No status, an attribute that says so, and the time of its last log as its end."""
     wait = by_name(session())["wait"]
 
     assert attributes(wait)["ai_trace.unfinished"] is True
@@ -103,7 +103,8 @@ def test_what_speaks_of_a_model_gets_the_genai_names() -> None:
     assert 3 == ask["kind"]
     assert ("chat", "gpt-4o", 12, 5, 0.25, 0.5) == tuple(
         said[name] for name in ("gen_ai.operation.name", "gen_ai.request.model", "gen_ai.usage.input_tokens",
-                                "gen_ai.usage.output_tokens", "ai_trace.usage.cost_usd", "gen_ai.request.temperature")
+                                "gen_ai.usage.output_tokens", "ai_trace.usage.cost_usd",
+                                "gen_ai.request.temperature")
     )  # fmt: skip
     assert ["tool_calls"] == said["gen_ai.response.finish_reasons"]
     assert [
@@ -122,7 +123,7 @@ def test_plain_words_are_left_alone_where_no_model_is_called() -> None:
 
 
 def test_values_keep_their_type() -> None:
-    """bool, int (as text, 64 bits), float, list of one type; what is nested or too large becomes JSON text."""
+    """bool, int of 64 bits, float, list of one type; what is nested or too large becomes JSON text."""
     context = {
         "b": True,
         "i": -(2**63),
@@ -142,7 +143,7 @@ def test_values_keep_their_type() -> None:
 
 
 def test_limits_are_kept_and_what_is_beyond_is_counted() -> None:
-    """128 attributes, 1,000 events, 131,072 characters; the span and the loss report say how many more there were."""
+    """128 attributes, 1,000 events, 131,072 characters; span and loss report say how many more."""
     context = {f"k{n}": n for n in range(200)}
     logs = [{"_t": T0, "message": f"m{n}"} for n in range(1500)]
     losses = Losses()
@@ -159,7 +160,7 @@ def test_limits_are_kept_and_what_is_beyond_is_counted() -> None:
 
 @pytest.mark.parametrize("more", [False, True])
 def test_hostile_sessions_come_out_valid(more: bool) -> None:
-    """Half surrogates, circles, twins, times out of range: ids are hex and unique, times in order and in 64 bits."""
+    """Half surrogates, circles, twins, wild times: ids are hex and unique, times in order and range."""
     found = exported(hostile(), with_openinference=more)
     ids = [span["spanId"] for span in found]
 

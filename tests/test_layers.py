@@ -17,15 +17,15 @@ FLOORS = {
     0: ["exceptions", "parse", "record", "clock", "disk", "safe"],
     1: [
         "arrays", "forms", "plain", "secret_rules", "secret_names", "redact", "line", "live", "alive",
-        "current", "matching", "spans", "genai", "sweep",
+        "current", "matching", "spans", "genai", "sweep", "seal", "whole",
     ],
     2: [
-        "capture", "blackbox", "journal", "sinks", "recorder", "lines", "sniff", "reader", "totals",
+        "capture", "blackbox", "journal", "sealed_journal", "sinks", "recorder", "lines", "sniff", "leaks", "reader", "totals",
         "tree", "census", "reference", "sightings", "provenance", "session", "alignment", "timing",
     ],
-    3: ["step", "surround", "traced", "merge", "folder", "growing", "follow", "render", "snapshot"],
+    3: ["step", "surround", "traced", "merge", "folder", "growing", "follow", "render", "snapshot", "verify", "repair"],
     4: ["tracer"],
-    5: ["exporters", "bridges"],
+    5: ["index", "cores", "exporters", "bridges"],
     6: ["cli", "__init__", "__main__"],
 }  # fmt: skip
 # (floor, place on it): on its own floor a room may know those that stand left of it.
@@ -33,10 +33,11 @@ PLACE = {room: (floor, at) for floor, rooms in FLOORS.items() for at, room in en
 PACKAGE = os.path.join(ROOT, "ai_trace")
 
 # The recording side and the reading side meet on floors 0 and 1 alone, and in the tracer that saves.
-WRITERS = {"capture", "blackbox", "journal", "sinks", "recorder", "step", "traced"}
+WRITERS = {"capture", "blackbox", "journal", "sealed_journal", "sinks", "recorder", "step", "traced"}
 READERS = {
     "alignment", "census", "folder", "follow", "growing", "lines", "merge", "provenance", "reader",
-    "reference", "render", "session", "sightings", "snapshot", "sniff", "timing", "totals", "tree",
+    "reference", "render", "repair", "session", "sightings", "snapshot", "sniff", "timing", "totals", "tree",
+    "verify",
 }  # fmt: skip
 
 

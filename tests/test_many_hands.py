@@ -251,7 +251,7 @@ def test_ids_are_unique_over_forks_with_a_frozen_clock_and_one_seed(tmp_path: Pa
 
 
 class _Waiting(disk.Disk):
-    """Calls *at_rewrite* when the black box is about to be written anew, and *at_line* before each line."""
+    """Calls *at_rewrite* when the black box is about to be written anew, *at_line* before each line."""
 
     def __init__(self, at_rewrite: Callable[[], None], at_line: Callable[[], None]) -> None:
         self.at_rewrite, self.at_line = at_rewrite, at_line

@@ -54,11 +54,16 @@ class Source:
 
     def step(self, name: str, context: dict[str, Any]) -> Step | None:
         """A started step: a child of the current one, else of the tracer, else None. Never raises."""
+        step = self.unstarted(name, context)
+        return step.start() if step is not None else None
+
+    def unstarted(self, name: str, context: dict[str, Any]) -> Step | None:
+        """The same, before its start: its ids may still be set."""
         parent = current_step() or self.tracer
         if not self.on or parent is None:
             return None
         try:
-            return parent.step(name, **context).start()
+            return parent.step(name, **context)
         except Exception as err:
             complain("a call is not recorded", err)
             return None
@@ -72,8 +77,8 @@ class Source:
         except Exception as err:
             complain("a call is not recorded", err)
             return None
-        step = described and self.step(*described)
-        return Call(step) if step else None
+        step = self.step(*described) if described is not None else None
+        return Call(step) if step is not None else None
 
 
 class Call:

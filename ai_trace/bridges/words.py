@@ -34,13 +34,15 @@ REQUEST: Final[Mapping[str, str]] = MappingProxyType(
 )  # fmt: skip
 """Key of a provider's request -> GenAI attribute. Every other key goes under `parameters`."""
 
+UNSAID: Final = ("NotGiven", "Omit")  # what the clients put in place of an argument that was not given
+
 
 def asked(operation: str, provider: str, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """The name of the step and its context for a request *body*: "chat gpt-5", and what the model was asked."""
     context: dict[str, Any] = {OPERATION: operation, "gen_ai.provider.name": provider}
     parameters: dict[str, Any] = {}
     for key, value in body.items():
-        if value is None:
+        if value is None or type(value).__name__ in UNSAID:
             continue
         name = REQUEST.get(key)
         if name is None:

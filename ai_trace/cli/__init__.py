@@ -37,6 +37,9 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "stats": ("stats", "counts, error rates, durations, tokens and cost"),
         "save": ("save", "write the snapshot and the postmortem of a session"),
         "export": ("export", "write a session for other tools: OpenTelemetry, Perfetto, CSV, SQLite"),
+        "verify": ("verify", "every line checked: damage, edits, seals"),
+        "repair": ("repair", "a clean copy of a damaged session, beside it"),
+        "scan": ("scan", "secrets in what is already stored: where they are, never what they are"),
     }
 )
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from .. import clock, disk, folder, safe
+from .. import folder, safe, whole
 from ..exceptions import TraceError
 from . import choose
 from .output import Output, Stop
@@ -63,8 +63,8 @@ def arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="with --otlp: OpenInference attributes, too (for Phoenix)",
     )
-    add("--follow", action="store_true",
-        help="with --otlp URL: go on until the session is over; started again, from where it stood")  # fmt: skip
+    more = "with --otlp URL: go on until the session is over; started again, from where it stood"
+    add("--follow", action="store_true", help=more)
     add(
         "--header",
         action="append",
@@ -144,18 +144,7 @@ def _write(pieces: Iterator[bytes], target: str, out: Output) -> None:
         for piece in pieces:
             out.write(piece.decode())
         return
-    path = os.path.abspath(target)
-    temporary = os.path.join(os.path.dirname(path), f".{clock.active.step_id()}.tmp")
-    try:
-        with os.fdopen(disk.active.open(temporary, disk.APPEND | disk.NEW), "wb") as file:
-            file.writelines(pieces)
-            file.flush()
-            disk.active.fsync(file.fileno())
-        disk.active.replace(temporary, path)
-    except BaseException:
-        if os.path.lexists(temporary):
-            disk.active.unlink(temporary)
-        raise
+    whole.write(target, pieces)
 
 
 def _refuse(path: str, force: bool, name: str) -> None:
@@ -208,10 +197,10 @@ def _follow(source: folder.Entry | str, args: Namespace, out: Output) -> int:
 
 
 def _report(sent: int, refused: int, to: Collector, out: Output) -> int:
-    taken = sent - to.rejected
-    out.message(f"{taken:,} spans to {to.url}" + (f"; it rejected {to.rejected + refused:,}" if to.rejected + refused else ""),
-                to.told)  # fmt: skip
-    return 1 if to.rejected + refused else 0
+    lost = to.rejected + refused
+    rest = f"; it rejected {lost:,}" if lost else ""
+    out.message(f"{sent - to.rejected:,} spans to {to.url}{rest}", to.told)
+    return 1 if lost else 0
 
 
 def _tell(name: str, losses: Losses, out: Output) -> None:

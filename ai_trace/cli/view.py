@@ -15,6 +15,7 @@ from ..render.ink import Style
 from ..session import Session, step_dict
 from ..tree import walk
 from . import choose, options, sieve, times
+from . import steps as step_words
 from .output import Output, Stop
 from .pager import Paged
 
@@ -43,7 +44,7 @@ def arguments(parser: ArgumentParser) -> None:
     """The options of `view`."""
     add = parser.add_argument
     add("session", nargs="?", metavar="SESSION", help=choose.HELP)
-    add("--step", metavar="ID", help="only the step whose id begins so, and the steps inside it")
+    add("--step", metavar="STEP", help=f"only one step and those inside it; {step_words.HELP}")
     sieve.arguments(parser)
     add("--last", type=options.natural, metavar="N", help="only the last N of the steps chosen, by start")
     add("--depth", type=options.natural, metavar="N", help="only the outermost N levels")
@@ -102,17 +103,9 @@ def _chosen(session: Session, args: Namespace) -> list[Record] | None:
     return found if args.last is None else found[-args.last :]
 
 
-def _inside(session: Session, prefix: str) -> list[Record]:
-    """The step that *prefix* names and those inside it."""
-    step = session.get(prefix)
-    if step is None:
-        found = session.find(prefix)
-        if not found:
-            raise Stop(f"no step has an id that begins with '{prefix}'")
-        rows = [f"{one.id}  {one.name}" for one in found[:10]]
-        more = [f"and {len(found) - 10} more"] if len(found) > 10 else []
-        raise Stop(f"'{prefix}' is the beginning of {len(found)} ids:", rows=rows + more)
-    return [node.record for node in walk([session.node(step)])]
+def _inside(session: Session, word: str) -> list[Record]:
+    """The step that *word* means and those inside it."""
+    return [node.record for node in walk([session.node(step_words.pick(session, word))])]
 
 
 def _in_depth(session: Session, chosen: list[Record] | None, depth: int | None) -> Iterator[Record]:

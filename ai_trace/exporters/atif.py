@@ -63,8 +63,7 @@ def trajectory(session: Session, losses: Losses) -> Plain:
         },
         "notes": "\n".join(session.notices) or None,
         "final_metrics": _final(session, len(turns)),
-        "extra": {"ai_trace": {"writer": VERSION, "state": session.state, "started_at": values.iso(session.started_at),
-                               "ended_at": values.iso(session.ended_at), "dropped": session.dropped}},
+        "extra": {"ai_trace": _about(session)},
         "steps": [{"step_id": at, **turn} for at, turn in enumerate(turns, 1)],
     }  # fmt: skip
     known: Plain = _without_none(header)
@@ -182,11 +181,18 @@ def _extra(record: Record, more: Plain | None = None) -> Plain:
     own = {
         "id": record.id, "parent": record.parent, "name": record.name,
         "outcome": "unfinished" if record.open else record.outcome, "error": record.error,
-        "started_at": values.iso(record.started_at), "finished_at": None if record.open else values.iso(ended_at(record)),
-        "duration_ms": record.duration_ms, "thread": record.thread, "task": record.task, "traceback": record.traceback,
+        "started_at": values.iso(record.started_at),
+        "finished_at": None if record.open else values.iso(ended_at(record)),
+        "duration_ms": record.duration_ms, "thread": record.thread, "task": record.task,
+        "traceback": record.traceback,
         **{key: value for key, value in (more or {}).items() if value},
     }  # fmt: skip
     return {"ai_trace": {key: value for key, value in own.items() if value is not None}}
+
+
+def _about(session: Session) -> Plain:
+    span = {"started_at": values.iso(session.started_at), "ended_at": values.iso(session.ended_at)}
+    return {"writer": VERSION, "state": session.state, **span, "dropped": session.dropped}
 
 
 def _most_used_model(session: Session) -> str | None:

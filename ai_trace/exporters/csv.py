@@ -22,7 +22,8 @@ from .values import compact, iso, valid
 __all__ = ["COLUMNS", "cell", "export"]
 
 COLUMNS: Final = (
-    "session", "agent", "id", "parent", "depth", "name", "outcome", "started_at", "finished_at", "duration_ms",
+    "session", "agent", "id", "parent", "depth", "name", "outcome", "started_at", "finished_at",
+    "duration_ms",
     "error", "model", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_usd",
     "thread", "task", "context", "logs", "traceback",
 )  # fmt: skip

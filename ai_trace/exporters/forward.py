@@ -12,14 +12,13 @@ that a process left open when it died are sent at the end, marked as unfinished.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from .. import clock, disk, folder
+from .. import clock, disk, folder, whole
 from ..follow import Event, Follower
 from ..record import Record
 from .losses import Losses
@@ -202,16 +201,7 @@ class _State:
 
     def save(self) -> None:
         """Replace the file as a whole."""
-        temporary = f"{self._path}.{os.getpid()}.tmp"
-        raw = json.dumps(self._all, indent=1).encode("ascii") + b"\n"
-        fd = disk.active.open(temporary, disk.OVERWRITE | os.O_CREAT | os.O_TRUNC)
-        try:
-            if disk.active.write(fd, raw) != len(raw):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), temporary)
-            disk.active.fsync(fd)
-        finally:
-            disk.active.close(fd)
-        disk.active.replace(temporary, self._path)
+        whole.write(self._path, [json.dumps(self._all, indent=1) + "\n"])
 
 
 def _size(path: str) -> int:

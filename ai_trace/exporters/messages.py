@@ -35,7 +35,7 @@ class Result(NamedTuple):
 
 
 class Message(NamedTuple):
-    """One message: its text, its reasoning, the calls it wishes, the results it brings, and all else in it."""
+    """One message: its text, its reasoning, the calls it wishes, the results it brings, and what is left."""
 
     role: str
     text: str = ""

@@ -46,6 +46,7 @@ BATCH: Final = 512  # spans of one request, as the SDKs' batch processor has it
 _BATCH_CHARS: Final = 4 * 1024 * 1024  # and its JSON text: servers and proxies refuse larger bodies
 
 _INTERNAL, _CLIENT = 1, 3  # SpanKind
+_LISTS: Final = ({str}, {bool}, {int}, {float})  # the specification wants one type in a list
 _OK, _ERROR = 1, 2  # Status.code; 0 is unset
 _TYPE: Final = re.compile(r"[A-Za-z_][\w.]{0,200}")
 
@@ -235,9 +236,8 @@ def _attributes(given: Mapping[str, Any], most: int, losses: Losses) -> tuple[li
 
 def _any(value: Any, losses: Losses) -> Plain:
     """*value* as an `AnyValue`."""
-    if isinstance(value, list) and value and {type(one) for one in value} <= {str, bool, int, float}:
-        if len({type(one) for one in value}) == 1:  # the specification wants one type in a list
-            return {"arrayValue": {"values": [_any(one, losses) for one in value]}}
+    if isinstance(value, list) and {type(one) for one in value} in _LISTS:
+        return {"arrayValue": {"values": [_any(one, losses) for one in value]}}
     if isinstance(value, str):
         return {"stringValue": _cut(value, losses)}
     if isinstance(value, bool):

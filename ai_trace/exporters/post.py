@@ -202,7 +202,7 @@ def _opener(url: str) -> urllib.request.OpenerDirector:
 
 
 def _pause(attempt: int, asked: str | None) -> float:
-    """Seconds until the next try: what the server asked for, else twice the last pause, give or take a fifth."""
+    """Seconds until the next try: as the server asked, else twice the last pause, give or take a fifth."""
     seconds = _asked_s(asked)
     if seconds is not None:
         return min(max(seconds, 0.0), LONGEST_ASKED_S)

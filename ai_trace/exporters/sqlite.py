@@ -26,9 +26,9 @@ __all__ = ["add", "export"]
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS sessions (
-    id TEXT PRIMARY KEY, agent TEXT, session_id TEXT, state TEXT, started TEXT, started_at REAL, ended_at REAL,
-    duration_ms REAL, steps INTEGER, errors INTEGER, unfinished INTEGER, redacted INTEGER, dropped INTEGER,
-    damage INTEGER, meta TEXT, notices TEXT
+    id TEXT PRIMARY KEY, agent TEXT, session_id TEXT, state TEXT, started TEXT, started_at REAL,
+    ended_at REAL, duration_ms REAL, steps INTEGER, errors INTEGER, unfinished INTEGER, redacted INTEGER,
+    dropped INTEGER, damage INTEGER, meta TEXT, notices TEXT
 );
 CREATE TABLE IF NOT EXISTS steps (
     session TEXT NOT NULL REFERENCES sessions(id), number INTEGER NOT NULL, id TEXT NOT NULL, parent TEXT,
@@ -99,19 +99,22 @@ def _fill(base: sqlite3.Connection, session: Session, losses: Losses) -> None:
 def _session(key: str, session: Session) -> list[Any]:
     totals = session.totals
     return [
-        key, session.agent, session.id, session.state, iso(session.started_at), session.started_at, session.ended_at,
-        session.duration_ms, totals.steps, totals.errors, totals.unfinished, session.redacted, totals.dropped,
-        len(session.damage), compact(session.meta), compact(session.notices),
+        key, session.agent, session.id, session.state, iso(session.started_at), session.started_at,
+        session.ended_at, session.duration_ms, totals.steps, totals.errors, totals.unfinished, session.redacted,
+        totals.dropped, len(session.damage),
+        compact(session.meta), compact(session.notices),
     ]  # fmt: skip
 
 
 def _step(key: str, number_of: int, depth: int, record: Record) -> list[Any]:
     model = record.usage.get("model")
     return [
-        key, number_of, record.id, record.parent, depth, record.name, "unfinished" if record.open else record.outcome,
-        iso(record.started_at), record.started_at, None if record.open else ended_at(record), record.duration_ms,
+        key, number_of, record.id, record.parent, depth, record.name,
+        "unfinished" if record.open else record.outcome, iso(record.started_at), record.started_at,
+        None if record.open else ended_at(record), record.duration_ms,
         record.error, record.traceback, model if isinstance(model, str) else None,
-        *(number(record.usage.get(word)) for word in _NUMBERS), record.thread, record.task, compact(record.context),
+        *(number(record.usage.get(word)) for word in _NUMBERS), record.thread, record.task,
+        compact(record.context),
     ]  # fmt: skip
 
 

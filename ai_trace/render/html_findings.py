@@ -11,8 +11,8 @@ from . import blocks, words
 from .findings import failures, repeated, slowest
 from .html_origins import Origins, told
 from .html_places import Page, link, way_down
-from .html_steps import body, inflight
-from .html_values import escaped, fields, line
+from .html_steps import error, inflight, knowledge, traceback
+from .html_values import fields, line
 from .verdict import remarks
 
 __all__ = ["findings", "numbers"]
@@ -74,24 +74,24 @@ def findings(page: Page, origins: Origins) -> Iterator[str]:
 
 
 def _scene(page: Page, origins: Origins, heading: str, record: Record) -> Iterator[str]:
-    """A step that failed: the way to it, its error, what was stale; all else folded."""
+    """A step that failed: the way to it, its error, what was stale, what it saw and said."""
     at = page.moment(ended_at(record))
     yield f'<section class="scene bad"><h2>{heading}</h2>\n'
-    yield f"<p>{link(page, record)} {way_down(page, record)} at {at}</p>\n"
-    yield f'<pre class="error">{escaped(blocks.short(record.error or "no error was recorded", 2000))}</pre>\n'
-    if stale := origins.stale(record):
-        yield '<ul class="origins">'
-        yield "".join(f"<li class=stale>{told(page, piece)}</li>" for piece in stale[:5])
-        yield "</ul>\n"
-    yield from _whole(page, origins, record, "What it saw, what it said, its traceback")
-    yield "</section>\n"
-
-
-def _whole(page: Page, origins: Origins, record: Record, summary: str) -> Iterator[str]:
-    """All that is known of a step; folded where it is much."""
-    told = "".join(body(page, origins, page.session.node(record), blocks.WHOLE))
-    yield f"<details{' open' if len(told) <= _MUCH else ''}><summary>{summary}</summary>{told}</details>\n"
+    yield f"<p>{link(page, record)} {way_down(page, record)} at {at}</p>\n{error(record)}\n"
+    yield from _whole(page, origins, record)
+    yield f"{traceback(record, blocks.WHOLE)}</section>\n"
     record.shed()
+
+
+def _whole(page: Page, origins: Origins, record: Record) -> Iterator[str]:
+    """What a step saw and said; where it is much, folded, and what was stale before it."""
+    told_ = "".join(knowledge(page, origins, record, blocks.WHOLE))
+    if len(told_) <= _MUCH:
+        yield told_ + "\n"
+        return
+    if stale := origins.stale(record):
+        yield '<ul class="origins">' + "".join(f'<li class="stale">{told(page, one)}</li>' for one in stale[:5]) + "</ul>"
+    yield f"<details><summary>what it saw and said</summary>{told_}</details>\n"
 
 
 def _open(page: Page, origins: Origins) -> Iterator[str]:
@@ -104,7 +104,8 @@ def _open(page: Page, origins: Origins) -> Iterator[str]:
     yield f'<section class="scene warn"><h2>{headings.get(page.session.state, "Never ended")}</h2>\n'
     for node in inner[:_KINDS]:
         yield f"<p>{link(page, node.record)} {way_down(page, node.record)}: {inflight(page, node)}</p>\n"
-        yield from _whole(page, origins, node.record, "What it saw and said")
+        yield from _whole(page, origins, node.record)
+        node.record.shed()
     if len(inner) > _KINDS:
         yield f"<p>… and {words.plural(len(inner) - _KINDS, 'more open step')}; they are in the list.</p>\n"
     yield "</section>\n"

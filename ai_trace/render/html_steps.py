@@ -13,13 +13,14 @@ from ..tree import Node
 from . import blocks, words
 from .html_origins import Origins
 from .html_places import Page, kind, way_down
-from .html_values import escaped, fields, line, text_block, value
+from .html_values import escaped, fields, line, said, text_block, value
 
-__all__ = ["steps", "body", "failure", "inflight", "usage"]
+__all__ = ["steps", "knowledge", "error", "traceback", "inflight"]
 
 MAX_BYTES: Final = 48 * 1024 * 1024  # of what finished steps saw and said; failures are told all the same
 _LEVELS: Final = 12  # of indentation
 _BRIEF: Final = 140  # characters of a line
+_FEW: Final = 50  # of an object or list in it; of a longer one only how much it holds
 _SHOWN_LOGS: Final = 400  # of one step; half from the start, half from the end
 _SIGNS: Final = {"ok": "✓", "error": "✗", "cancelled": "⊘", "other": "•", "open": "◌"}
 _SAID: Final = {"ok": "", "error": "failed", "cancelled": "cancelled", "open": "not ended"}
@@ -54,14 +55,14 @@ def _left_out(page: Page, record: Record, size: int) -> str:
 def _line(page: Page, node: Node, word: str) -> str:
     """What stands of a step in the list: sign, name, a few words, time taken, when, its number."""
     record = node.record
-    said = _SAID.get(word, escaped(blocks.short(record.outcome or "no outcome", 40)))
-    sign = f'<span class="sign" title="{said or "ok"}">{_SIGNS[word]}</span>'
-    hint = f'<span class="sr"> {said},</span>' if said else ""
+    how = _SAID.get(word, escaped(blocks.short(record.outcome or "no outcome", 40)))
+    sign = f'<span class="sign" title="{how or "ok"}">{_SIGNS[word]}</span>'
+    hint = f'<span class="sr"> {how},</span>' if how else ""
     name = line(record.name, 100) or '""'
     took = words.duration(record.duration_ms) if not record.open else inflight(page, node)
     number_ = f'<a class="n" href="#{page.anchors[record]}" title="link to this step">#{page.numbers[record]}</a>'
     parts = [sign, f'<b class="name">{name}</b>', hint, f' <span class="brief">{_brief(record)}</span>']
-    if used := usage(record.usage):
+    if used := _usage(record.usage):
         parts.append(f' <span class="use">{used}</span>')
     return "".join([*parts, f' <span class="took">{took}</span> ', number_])
 
@@ -88,12 +89,13 @@ def _brief(record: Record) -> str:
 def _few(given: Any) -> str:
     if type(given) is str:
         return given[:_BRIEF]
-    if type(given) in (dict, list) and len(given) > 6:
-        return f"{{{len(given)} fields}}" if type(given) is dict else f"[{len(given)} items]"
-    return words.compact(given)[:_BRIEF]
+    text = words.compact(given)
+    if type(given) in (dict, list) and len(text) > _FEW:
+        return f"{{{words.plural(len(given), 'field')}}}" if type(given) is dict else f"[{words.plural(len(given), 'item')}]"
+    return text[:_BRIEF]
 
 
-def usage(used: Mapping[str, Any]) -> str:
+def _usage(used: Mapping[str, Any]) -> str:
     """Tokens and cost of one step, as far as they are known."""
     parts = []
     tokens = [number(used.get(name)) for name in ("input_tokens", "output_tokens")]
@@ -105,16 +107,20 @@ def usage(used: Mapping[str, Any]) -> str:
 
 
 def body(page: Page, origins: Origins, node: Node, limit: int) -> Iterator[str]:
-    """All below the line: when and where, what it saw, said, how it failed, and where its knowledge came from."""
-    record = node.record
+    """All below the line: when and where, what it saw and said, how it failed."""
     yield f'<div class="body"><p class="facts">{_facts(page, node)}</p>'
-    yield from origins.of(page, record)
+    yield from knowledge(page, origins, node.record, limit)
+    yield from _failure(node, limit)
+    yield "</div>"
+
+
+def knowledge(page: Page, origins: Origins, record: Record, limit: int) -> Iterator[str]:
+    """What a step saw, where that came from, and what it said."""
     if record.context:
         yield f'<p class="label">saw</p>{fields(record.context, limit)}'
+    yield from origins.of(page, record)
     if entries := record.logs:
         yield f'<p class="label">said</p><ol class="logs">{"".join(_logs(page, entries, limit))}</ol>'
-    yield from failure(node, limit)
-    yield "</div>"
 
 
 def _facts(page: Page, node: Node) -> str:
@@ -145,20 +151,29 @@ def _logs(page: Page, entries: list[dict[str, Any]], limit: int) -> Iterator[str
 
 def _log(page: Page, entry: dict[str, Any], limit: int) -> str:
     rest = {key: given for key, given in entry.items() if key != "_t"}
-    said = value(rest.pop("message"), limit) if type(rest.get("message")) is str else ""
-    more = fields(rest, limit) if rest else ""
-    return f"<li>{page.moment(number(entry.get('_t')))}<div>{said}{more}</div></li>"
+    message = value(rest.pop("message"), limit) if type(rest.get("message")) is str else ""
+    return f"<li>{page.moment(number(entry.get('_t')))}<div>{message} {said(rest, limit)}</div></li>"
 
 
-def failure(node: Node, limit: int, *, unfolded: bool = False) -> Iterator[str]:
+def _failure(node: Node, limit: int) -> Iterator[str]:
     """The error and its traceback; where a step inside brought the same error, only that it did."""
     record = node.record
     if not (record.error or record.traceback):
         return
     below = any(child.record.error == record.error for child in node.children)
     came = ' <span class="dim">(came up from inside)</span>' if below else ""
-    yield f'<p class="label">failed{came}</p><pre class="error">{escaped(blocks.short(record.error or "", 2000))}</pre>'
-    if record.traceback and not below:
-        text = text_block(blocks.last(record.traceback, limit), limit + 100)
-        shown = " open" if unfolded else ""
-        yield f'<details class="long"{shown}><summary>traceback</summary>{text}</details>'
+    yield f'<p class="label">failed{came}</p>{error(record)}'
+    if not below:
+        yield traceback(record, limit)
+
+
+def error(record: Record) -> str:
+    return f'<pre class="error">{escaped(blocks.short(record.error or "no error was recorded", 2000))}</pre>'
+
+
+def traceback(record: Record, limit: int) -> str:
+    """The whole traceback, or the end of it, folded."""
+    if not record.traceback:
+        return ""
+    text = text_block(blocks.last(record.traceback, limit), limit + 100)
+    return f'<details class="long"><summary>traceback</summary>{text}</details>'

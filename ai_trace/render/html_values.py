@@ -15,9 +15,10 @@ from typing import Any, Final
 from .. import safe
 from . import words
 
-__all__ = ["escaped", "line", "value", "fields", "text_block"]
+__all__ = ["escaped", "line", "value", "fields", "said", "text_block"]
 
 INLINE: Final = 160  # characters; a longer value gets a block of its own
+_IN_A_ROW: Final = 60  # characters of a value among others on one line
 _BLOCK: Final = 800  # characters, and
 _BLOCK_LINES: Final = 12  # lines; a longer text is folded
 _ITEMS: Final = 200  # of one object or list
@@ -38,7 +39,10 @@ def line(text: str, length: int = INLINE) -> str:
 
 
 def value(given: Any, limit: int, depth: int = 0) -> str:
-    """*given* as a piece of HTML; of one text or JSON block at most *limit* characters are shown."""
+    """*given* as a piece of HTML; of one text or JSON block at most *limit* characters are shown.
+
+    What is short is bare text, so that a page of ten thousand steps has no element more than it needs.
+    """
     if type(given) is str:
         return _image(given) or _text(given, limit)
     if type(given) is dict and type(given.get("base64")) is str and "$cut" not in given:
@@ -46,12 +50,17 @@ def value(given: Any, limit: int, depth: int = 0) -> str:
             return image
     flat = words.compact(given)
     if len(flat) <= INLINE:
-        return f'<code class="json">{escaped(flat)}</code>'
+        return escaped(flat)
     if depth < _DEPTH and type(given) is dict:
-        return _folded(f"{words.plural(len(given), 'field')}, {_size(flat)}", fields(given, limit, depth + 1))
+        return _nested(words.plural(len(given), "field"), flat, fields(given, limit, depth + 1), depth)
     if depth < _DEPTH and type(given) is list and any(type(item) in (dict, list, str) for item in given):
-        return _folded(f"{words.plural(len(given), 'item')}, {_size(flat)}", _items(given, limit, depth + 1))
+        return _nested(words.plural(len(given), "item"), flat, _items(given, limit, depth + 1), depth)
     return _folded(f"{line(flat, 80)} {_size(flat)}", text_block(words.compact(given, indent=2), limit, "json"))
+
+
+def _nested(count: str, flat: str, body: str, depth: int) -> str:
+    """The parts of an object or list; folded where it is the outermost one."""
+    return body if depth else _folded(f"{count} {_size(flat)}", body)
 
 
 def fields(pairs: Mapping[str, Any], limit: int, depth: int = 0) -> str:
@@ -63,6 +72,19 @@ def fields(pairs: Mapping[str, Any], limit: int, depth: int = 0) -> str:
             break
         rows.append(f"<dt>{line(key, 100) or '&quot;&quot;'}</dt><dd>{value(given, limit, depth)}</dd>")
     return f'<dl class="fields">{"".join(rows)}</dl>'
+
+
+def said(pairs: Mapping[str, Any], limit: int) -> str:
+    """Names and values as what a log said: the short ones in a row, the others below."""
+    short: list[str] = []
+    long: dict[str, Any] = {}
+    for key, given in pairs.items():
+        text = words.spell(given)
+        if len(text) <= _IN_A_ROW and "\n" not in text and len(short) < _ITEMS:
+            short.append(f"{line(key, 100)}={escaped(text)}")
+        else:
+            long[key] = given
+    return f"<code>{'  '.join(short)}</code>" * bool(short) + (fields(long, limit) if long else "")
 
 
 def text_block(text: str, limit: int, kind: str = "text") -> str:
@@ -80,7 +102,7 @@ def _items(given: list[Any], limit: int, depth: int) -> str:
 
 def _text(text: str, limit: int) -> str:
     if len(text) <= INLINE and "\n" not in text:
-        return f'<span class="text">{escaped(words.spell(text))}</span>'
+        return escaped(words.spell(text))
     block = text_block(text, limit)
     if len(text) <= _BLOCK and text.count("\n") < _BLOCK_LINES:
         return block

@@ -26,7 +26,7 @@ def knowledge(session: Session, record: Record) -> Iterator[str]:
     given = [piece for piece in known.new if piece.where != "log"]
     if not told and not given:
         return
-    yield "**Where it came from:**"
+    yield "**Where it came from** (# counts the steps by their start):"
     yield ""
     for piece in told[:_VALUES]:
         value = f"{blocks.quote(piece.path)} = {blocks.quote(words.spell(piece.value))}"

@@ -24,7 +24,7 @@ json_format = pytest.importorskip("google.protobuf.json_format")
 
 
 def _base64_ids(value: Any) -> Any:
-    """OTLP/JSON has ids in hex, where plain protocol buffers have base64: the one difference, by the specification."""
+    """OTLP/JSON has ids in hex, plain protocol buffers in base64: the one difference."""
     if isinstance(value, list):
         return [_base64_ids(one) for one in value]
     if not isinstance(value, dict):
