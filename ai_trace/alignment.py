@@ -1,13 +1,14 @@
-"""Two runs side by side: which step of one is which of the other, where they first part, and all that differs. Pure.
+"""Two runs side by side: which step of one is which of the other, where they first part, and all that
+differs. Pure.
 
-Steps are matched level by level down the tree: those around them first, then brothers by all they hold and hold
-inside, by what they hold, by their context, and by name (`matching.py`). So a step more, or a changed value, does
-not shift the rest.
+Steps are matched level by level down the tree: those around them first, then brothers by all they hold and
+hold inside, by what they hold, by their context, and by name (`matching.py`). So a step more, or a changed
+value, does not shift the rest.
 
-Compared are outcome, error, context and logs. Noise is left out: ids, times, durations, processes, threads, and
-addresses in texts (`0x7f3a…`). `Rules` leaves out more. Differences stand in the order in which they could come
-about: what a step was given, then all that happened inside it, then what it said and how it ended. What the agents
-said of themselves (`meta`) is told apart, and is no difference.
+Compared are outcome, error, context and logs. Noise is left out: ids, times, durations, processes, threads,
+and addresses in texts (`0x7f3a…`). `Rules` leaves out more. Differences stand in the order in which they
+could come about: what a step was given, then all that happened inside it, then what it said and how it
+ended. What the agents said of themselves (`meta`) is told apart, and is no difference.
 """
 
 from __future__ import annotations
@@ -43,9 +44,9 @@ ABSENT: Final = _Absent()  # the value of a field that one side does not have
 class Rules(NamedTuple):
     """What is no difference.
 
-    `ignore`: globs for fields, as `context.request_id`, `logs.*`, or any end of such a path: `request_id`; list
-    places are left out of it. `tolerance`: for numbers, relative and absolute. `ignore_order`: of steps side by
-    side, of logs, and of the items of lists.
+    `ignore`: globs for fields, as `context.request_id`, `logs.*`, or any end of such a path: `request_id`;
+    list places are left out of it. `tolerance`: for numbers, relative and absolute. `ignore_order`: of steps
+    side by side, of logs, and of the items of lists.
     """
 
     ignore: tuple[str, ...] = ()
@@ -127,7 +128,8 @@ def compare(a: Session, b: Session, rules: Rules = Rules()) -> Comparison:
             continue
         one, other, depth = item
         before, after = _compared(one, other, ours, theirs, fields)
-        rows.append(Row(depth, one.record if one else None, other.record if other else None, [*before, *after]))
+        a_step, b_step = one.record if one else None, other.record if other else None
+        rows.append(Row(depth, a_step, b_step, [*before, *after]))
         found += before
         waiting.append(after)
         if one is not None and other is not None:
@@ -159,7 +161,8 @@ def _aligned(
 ) -> Iterator[Brothers]:
     """The brothers *one* and *other*, pair by pair, each at *depth*."""
     if rules.ignore_order:
-        one, other = sorted(one, key=lambda node: ours[node][::-1]), sorted(other, key=lambda node: theirs[node][::-1])
+        one = sorted(one, key=lambda node: ours[node][::-1])
+        other = sorted(other, key=lambda node: theirs[node][::-1])
     for at, to in matched([ours[node] for node in one], [theirs[node] for node in other]):
         yield None if at is None else one[at], None if to is None else other[to], depth
 
@@ -235,13 +238,16 @@ class _Fields:
         if not self._rules.ignore and not self._rules.ignore_order:
             return value
         if type(value) is dict:
-            return {k: self._kept(f"{path}.{k}", v) for k, v in value.items() if not self.ignored(f"{path}.{k}")}
+            fields = ((key, f"{path}.{key}", part) for key, part in value.items())
+            return {key: self._kept(at, part) for key, at, part in fields if not self.ignored(at)}
         if type(value) is list:
             items = [self._kept(path, item) for item in value]
             return sorted(items, key=canonical) if self._rules.ignore_order else items
         return value
 
-    def differ(self, path: str, one: Any, other: Any, a: Record | None, b: Record | None) -> Iterator[Difference]:
+    def differ(
+        self, path: str, one: Any, other: Any, a: Record | None, b: Record | None
+    ) -> Iterator[Difference]:
         """Each field in which *one* and *other* differ, by its path."""
         waiting = [(path, one, other)]
         while waiting:
@@ -259,7 +265,7 @@ class _Fields:
             waiting += reversed(fields)
 
     def _items(self, path: str, was: list[Any], now: list[Any]) -> Iterator[tuple[str, Any, Any]]:
-        """Items that go together, by all they hold, then by their keys; each by its place in the first list."""
+        """Items that go together, by all they hold, then by their keys; each by its place in A's list."""
         if self._rules.ignore_order:
             was, now = sorted(was, key=canonical), sorted(now, key=canonical)
         ours, theirs = ([(self.text(path, item), _shape(item)) for item in items] for items in (was, now))
@@ -276,7 +282,9 @@ class _Fields:
 
     def _close(self, was: Any, now: Any) -> bool:
         one, other, slack = number(was), number(now), self._rules.tolerance
-        return one is not None and other is not None and slack > 0 and isclose(one, other, rel_tol=slack, abs_tol=slack)
+        if one is None or other is None or not slack:
+            return False
+        return isclose(one, other, rel_tol=slack, abs_tol=slack)
 
 
 def _shape(item: Any) -> str:

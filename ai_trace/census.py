@@ -36,8 +36,11 @@ _ROW: Final = re.compile(  # the newline before it ties each row to the beginnin
     rb'(\d{1,17}\.\d{1,9}),"id":' + _HEX + rb',"parent":(?:null|' + _HEX + rb'),"error":(?:null|'
     + _WORD.replace(b"(", b"", 1).replace(b')"', b'"') + rb'),"len":(\d{1,12})(?:,"usage":(\{[^{}]*\}))?,"context":\{',
 )  # fmt: skip
-_RIDERS: Final = (b'"dropped":', b'"redacted":')
-_TAIL: Final = re.compile(rb'(?:,"dropped":(\{[^{}]*\}))?(?:,"redacted":(\d{1,9}))?\}$')
+_RIDER: Final = re.compile(
+    rb'(?:,"dropped":(\{[^{}]*\}))?(?:,"redacted":(\d{1,9}))?(?:,"seal":"[0-9a-f]{72}")?\}'
+)
+_TAIL: Final = 112  # bytes at the end of a line in which a count of masks stands, also before a seal
+_MARKS: Final = (b'"redacted":', b"}}\n", b'},"seal":')  # one is in the tail of every line with a rider
 _LONG: Final = 2048  # bytes; of longer lines only so much is searched, which holds nearly every fixed part
 _MAX_WORDS: Final = 10_000  # names and outcomes whose text is kept as it was read
 
@@ -167,14 +170,14 @@ class Census:
             group = self.groups[key] = Group()
         return group
 
-    def add_block(self, block: bytes) -> bool:
-        """Count the whole lines that *block* is made of, each with its newline; False, and nothing counted,
-        where one of them is not plainly a step."""
-        lines = block.split(b"\n")
-        lines.pop()
-        if {line[-1:] for line in lines} != {b"}"} or b"\0" in block:
+    def add_block(self, block: bytes, begin: int, end: int) -> bool:
+        """Count the whole lines of *block* from *begin* to *end*; False, and nothing counted, where one of
+        them is not plainly a step."""
+        lines = block.split(b"\n")[begin > 0 : -1]  # before *begin* and behind *end* there are halves of lines
+        tails = b"\n".join([line[-_TAIL:] for line in lines]) + b"\n"
+        if tails.count(b"}\n") != len(lines) or block.find(b"\0", begin, end) >= 0:
             return False
-        rows = _ROW.findall(_heads(block, lines))
+        rows = _rows(block, begin, end, lines)
         if len(rows) != len(lines):
             return False
         names, outcomes, starts, spans, sizes, usages = zip(*rows)
@@ -183,7 +186,7 @@ class Census:
         try:
             words = self._read({*names, *outcomes})
             said = _objects(usages)
-            riders = _riders(block, lines)
+            riders = [*map(_rider, lines)] if any(map(tails.__contains__, _MARKS)) else []
         except ValueError:
             return False
         began, took = list(map(float, starts)), list(map(float, spans))
@@ -234,11 +237,12 @@ _HUGE: Final = 1e300  # an integer beyond the doubles, or infinity, is looked at
 _NOTHING: Final[dict[str, Any]] = {}
 
 
-def _heads(block: bytes, lines: list[bytes]) -> bytes:
-    """*lines*, which *block* is made of, each behind a newline; of long ones the beginning."""
-    if len(block) < _LONG // 2 * len(lines):
-        return b"\n" + block
-    return b"\n" + b"\n".join([line[:_LONG] for line in lines])
+def _rows(block: bytes, begin: int, end: int, lines: list[bytes]) -> list[tuple[bytes, ...]]:
+    """The columns of each fixed part at the beginning of a line."""
+    if end - begin > _LONG // 2 * len(lines):  # of long lines not all is searched
+        block = b"\n" + b"\n".join([line[:_LONG] for line in lines])
+        return _ROW.findall(block)
+    return _ROW.findall(block, begin - 1, end) if begin else _ROW.findall(b"\n" + block[:end])
 
 
 def _objects(texts: Sequence[bytes]) -> list[dict[str, Any]]:
@@ -258,18 +262,20 @@ def _all_count(values: list[Any]) -> bool:
     return bool(values) and {*map(type, values)} <= {int, float} and min(values) >= 0 and max(values) < _HUGE
 
 
-def _riders(block: bytes, lines: list[bytes]) -> list[tuple[int, int]]:
-    """(dropped, redacted) of each line that carries one; raises `ValueError` where that takes parsing."""
-    marks = [mark for mark in _RIDERS if mark in block]
-    return [_rider(line) for line in lines if any(mark in line for mark in marks)] if marks else []
-
-
 def _rider(line: bytes) -> tuple[int, int]:
-    """In a line of JSON, what stands directly before the last brace is a key of the line, not of a value."""
-    found = _TAIL.search(line, max(0, len(line) - _LONG))
-    dropped, redacted = found.groups() if found else (None, None)
-    if (dropped is None and _RIDERS[0] in line) or (redacted is None and _RIDERS[1] in line):
-        raise ValueError("a key of that name inside a value")
+    """(dropped, redacted) of a line; raises `ValueError` where that takes parsing.
+
+    In a line of JSON what stands directly before the last brace is a key of the line, not of a value.
+    """
+    start = line.rfind(b',"dropped":{', -_LONG)
+    if start < 0:
+        start = line.rfind(b',"redacted":', -_TAIL)
+    if start < 0:
+        return 0, 0
+    found = _RIDER.fullmatch(line, start)
+    if found is None:
+        raise ValueError("a key of that name inside a value, or a reason with braces")
+    dropped, redacted = found.groups()
     reasons = _objects([dropped or b""])[0].values()
     return sum(times for times in reasons if type(times) is int and times > 0), int(redacted or 0)
 
@@ -288,9 +294,8 @@ def take(
             first, begin, end = lines.first(block)
             if first is not None:
                 _one(census, path, *first)
-            stretch = block[begin:end]
-            if stretch and not census.add_block(stretch):
-                _line_by_line(census, path, lines.offset, stretch)
+            if begin < end and not census.add_block(block, begin, end):
+                _line_by_line(census, path, lines.offset, block[begin:end])
             lines.give(end - begin)
             if tick is not None:
                 tick(len(block))

@@ -100,10 +100,10 @@ class Entry:
         """Take *head* for the header, as it was read before from files that have not changed."""
         self._head = head
 
-    def load(self) -> Session:
-        """Read the session; raises as `load` does."""
+    def load(self, *, check: bool = True) -> Session:
+        """Read the session; raises as `load` does. Without *check* lines are believed as `reader.scan` says."""
         agent = (self._named["agent"] or "") if self._named else ""
-        return merged(self.paths, self.size, {"agent": agent, "session_id": self.id, "meta": {}})
+        return merged(self.paths, self.size, {"agent": agent, "session_id": self.id, "meta": {}}, check=check)
 
     @property
     def boxes(self) -> list[str]:

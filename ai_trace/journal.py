@@ -25,7 +25,10 @@ class Journal:
     Attributes:
         size: bytes in the file, as far as this process wrote them.
         lines: how many lines have been appended since `verify_place` last found the file in place.
+        room: bytes that `append` adds to a line; the line's `len` has to count them.
     """
+
+    room = 0
 
     def __init__(self, path: str, durable: bool) -> None:
         self.path = path

@@ -38,7 +38,7 @@ class Leak(NamedTuple):
     byte: int  # where the value begins, in bytes from the start of the file
     rule: str  # the name of the shape, or `NAMED`
     where: str  # the keys that lead to it, "context.headers.authorization"; "" in running text
-    count: int
+    times: int
 
 
 def files(paths: list[str]) -> Iterator[str]:
@@ -62,8 +62,10 @@ def unreadable(path: str) -> str:
         head: bytes = disk.active.pread(fd, 4096, 0)
     finally:
         disk.active.close(fd)
-    reason = sniff(head) if head else ""
-    return reason if reason.startswith(("it is compressed", "it is a ", "it is UTF-16")) else ""
+    if not head or head.startswith(b"{\""):  # a trace with NUL bytes in it is damaged, and still a trace
+        return ""
+    reason = sniff(head)
+    return "" if reason.startswith(("none", "it holds")) else reason
 
 
 def leaks(path: str, redactor: Redactor) -> Iterator[Leak]:
@@ -141,15 +143,24 @@ def _data(raw: bytes) -> dict[str, Any] | list[Any] | None:
 
 
 def _in_text(path: str, line: int, offset: int, raw: bytes, redactor: Redactor) -> Iterator[Leak]:
-    """The leaks in running text, each kind once, at its first place."""
+    """The leaks in running text: those that one line shows, then those that take several (a key in PEM)."""
     text = raw.decode("utf-8", "surrogateescape")
-    masked, count = redactor.text(text)
-    if not count:
+    if not redactor.text(text)[1]:
         return
-    for rule, number in _marks(text, masked).items():
-        place = _first_difference(text, masked, rule)
-        before = text[:place].encode("utf-8", "surrogateescape")
-        yield Leak(path, line + before.count(b"\n"), offset + len(before), rule, "", number)
+    lines = raw.splitlines(True)
+    seen = []
+    for number, part in enumerate(lines):
+        shown, count = redactor.text(row := part.decode("utf-8", "surrogateescape"))
+        seen.append(shown)
+        for rule, times in _marks(row, shown).items() if count else ():
+            yield Leak(path, line + number, offset + _differ(row, shown), rule, "", times)
+        offset += len(part)
+    masked, count = redactor.text(text := "".join(seen))
+    if count:
+        number = text[: len(os.path.commonprefix((text, masked)))].count("\n")
+        start = offset - len(b"".join(lines[number:]))
+        for rule, times in _marks(text, masked).items():
+            yield Leak(path, line + number, start, rule, "", times)
 
 
 class _Places:
@@ -212,6 +223,6 @@ def _marks(old: str, new: str) -> dict[str, int]:
     return {rule: count for rule, count in counts.items() if count > 0} or {NAMED: 1}
 
 
-def _first_difference(old: str, new: str, rule: str) -> int:
-    """Where in *old* the first text stands that *new* has masked by *rule*; by the text before the mask."""
-    return len(os.path.commonprefix((old, new)))
+def _differ(old: str, new: str) -> int:
+    """How many bytes stand before the first difference of two texts."""
+    return len(os.path.commonprefix((old, new)).encode("utf-8", "surrogateescape"))

@@ -78,8 +78,9 @@ class Parts:
             self.size = len(self.context_text) + sum(map(len, self.log_texts))
 
 
-def encode_step(parts: Parts, more: str = "") -> bytes:
-    """The line of a finished step, `\\n` included; *more* is what this one line tells of its session."""
+def encode_step(parts: Parts, more: str = "", room: int = 0) -> bytes:
+    """The line of a finished step, `\\n` included; *more* is what this one line tells of its session, *room* how
+    many bytes will be added to it (a seal)."""
     parent = "null" if parts.parent is None else f'"{parts.parent}"'
     usage = f',"usage":{parts.usage_text}' if parts.usage_text else ""
     masked = f',"redacted":{parts.masked}' if parts.masked else ""
@@ -91,7 +92,7 @@ def encode_step(parts: Parts, more: str = "") -> bytes:
         f'{usage},"context":{parts.context_text},"logs":[{",".join(parts.log_texts)}],'
         f'"finished_at":{parts.finished_text}{parts.extra}{more}{masked}}}\n'
     )
-    size = len(head) + len(tail) + 7  # `,"len":`
+    size = len(head) + len(tail) + 7 + room  # 7: `,"len":`
     size += 3 if size < 997 else 4 if size < 9996 else len(str(size + 5))  # its digits are part of the length
     return f'{head},"len":{size}{tail}'.encode()
 

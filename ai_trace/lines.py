@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from . import disk
 from .line import decode
 from .record import Damage, Record
 
-__all__ = ["BLOCK", "MAX_LINE", "TOO_LONG", "Lines", "fetch", "last_line", "last_lines"]
+__all__ = ["BLOCK", "MAX_LINE", "TOO_LONG", "Lines", "fetch", "kept_open", "last_line", "last_lines"]
 
 BLOCK: Final = 256 * 1024  # bytes read at once; larger blocks gained nothing
 MAX_LINE: Final = 64 * 1024 * 1024  # bytes; four times what the recorder ever writes of one step
@@ -135,3 +136,30 @@ def fetch(path: str, offset: int, length: int) -> bytes:
             disk.active.close(fd)
     except OSError:
         return b""
+
+
+@contextmanager
+def kept_open() -> Iterator[None]:
+    """While the block runs, steps that were shed find their lines through files that stay open."""
+    before, files = Record.fetch, dict[str, int]()
+
+    def fetch_from_open(path: str, offset: int, length: int) -> bytes:
+        try:
+            if path not in files:
+                if len(files) >= _MAX_OPEN:
+                    disk.active.close(files.pop(next(iter(files))))
+                files[path] = disk.active.open_regular(path)
+            return bytes(disk.active.pread(files[path], length, offset))
+        except OSError:
+            return b""
+
+    Record.fetch = staticmethod(fetch_from_open)
+    try:
+        yield
+    finally:
+        Record.fetch = before
+        for fd in files.values():
+            disk.active.close(fd)
+
+
+_MAX_OPEN: Final = 16  # files: a session of a few forked children

@@ -1,9 +1,11 @@
-"""Two lists → which item of one goes with which of the other, in order; one item more does not shift the rest. Pure.
+"""Two lists → which item of one goes with which of the other, in order; one item more does not shift the
+rest. Pure.
 
-Each item has a few keys, the most exact first: all of it, then less and less. Equal beginnings and ends go together;
-then items whose key comes once in both lists (the longest rising run of them, as in patience diff, Bram Cohen); then
-the shortest edit script (E. W. Myers, "An O(ND) difference algorithm", 1986), as long as it is short. What is left
-between is matched by the next key. Near-linear: 10,000 items take n log n, and 100 edits at most are searched for.
+Each item has a few keys, the most exact first: all of it, then less and less. Equal beginnings and ends go
+together; then items whose key comes once in both lists (the longest rising run of them, as in patience
+diff, Bram Cohen); then the shortest edit script (E. W. Myers, "An O(ND) difference algorithm", 1986), as
+long as it is short. What is left between is matched by the next key. Near-linear: 10,000 items take n log
+n, and 100 edits at most are searched for.
 """
 
 from __future__ import annotations
@@ -122,7 +124,7 @@ def _edited(ours: list[Any], theirs: list[Any]) -> list[tuple[int, int]]:
 
 
 def _nearest(ours: list[Any], theirs: list[Any]) -> list[tuple[int, int]]:
-    """Equal pairs found by going on from each to the nearest next; for lists too different for anything better."""
+    """Equal pairs found by going on from each to the nearest next; for lists too different for better."""
     pairs = []
     at, to = 0, 0
     while at < len(ours) and to < len(theirs):

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["box_and_state", "merged", "together"]
 
 
-def merged(paths: list[str], size: int, named: dict[str, Any]) -> Session:
-    """The session in *paths*, the main file first; *named* is the header as the file's name tells it.
+def merged(paths: list[str], size: int, named: dict[str, Any], *, check: bool = True) -> Session:
+    """The session in *paths*, the main file first; *named* is the header as the file's name tells it;
+    without *check* lines are believed as `reader.scan` says.
 
     Raises:
         NotATrace: a file cannot be read, or nothing in them is a step.
@@ -32,7 +33,7 @@ def merged(paths: list[str], size: int, named: dict[str, Any]) -> Session:
     try:
         whole = snapshot(paths[0]) if len(paths) == 1 else None
         return (
-            _Merge(paths, size, named).session()
+            _Merge(paths, size, named, check).session()
             if whole is None
             else _from_snapshot(whole, paths, size, named)
         )
@@ -88,8 +89,9 @@ def _from_snapshot(whole: Snapshot, paths: list[str], size: int, named: dict[str
 class _Merge:
     """One reading of a session's journals and black boxes; what is found besides steps gathers here."""
 
-    def __init__(self, paths: list[str], size: int, named: dict[str, Any]) -> None:
+    def __init__(self, paths: list[str], size: int, named: dict[str, Any], check: bool) -> None:
         self.paths = paths
+        self.check = check
         self.size = size
         self.named = named
         self.damage: list[Damage] = []
@@ -134,7 +136,7 @@ class _Merge:
         self._conclude(headers, heads)
 
     def _journal(self, path: str) -> Iterator[Record]:
-        lines = reader.scan(path)
+        lines = reader.scan(path, check=self.check)
         try:
             for item in lines:
                 if isinstance(item, Record):

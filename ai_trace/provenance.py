@@ -2,21 +2,22 @@
 
 For every value in a step's context and logs, and in the contexts of the steps around it:
 
-- `way`: how it came here: the first sighting of each form that it had (another name, unrounded, inside a text),
-  the producer first. Empty: the value comes from nowhere in the trace. Each says why it was matched;
+- `way`: how it came here: the first sighting of each form that it had (another name, unrounded, inside a
+  text), the producer first. Empty: the value comes from nowhere in the trace. Each says why it was matched;
   the rules stand in `sightings.py`;
-- `read`: the last time that the same value was seen before its use, and `age_s`, the seconds from then. A value
-  handed on from context to context is not read anew: only a log counts, or the first sighting;
-- `newer`: a different value that was logged under the same name after `read` and before the use, and is nowhere
-  in what the step saw. Then the piece is **stale**.
+- `read`: the last time that the same value was seen before its use, and `age_s`, the seconds from then. A
+  value handed on from context to context is not read anew: only a log counts, or the first sighting;
+- `newer`: a different value that was logged under the same name after `read` and before the use, and is
+  nowhere in what the step saw. Then the piece is **stale**.
 
-Not called stale, as it is no older reading of the same thing: a common value in a log; a value whose rival is about
-another subject. Two steps have different subjects where their contexts, or those around them, hold different labels
-under one name (`file="a"` and `file="b"`); a label is a text of at most 64 characters that is no time, number or id.
-Nor is a value that tells little linked to a log about another subject, or what a step logs to what steps of its name
-logged before under the same name: that is a reading of its own.
+Not called stale, as it is no older reading of the same thing: a common value in a log; a value whose rival
+is about another subject. Two steps have different subjects where their contexts, or those around them, hold
+different labels under one name (`file="a"` and `file="b"`); a label is a text of at most 64 characters that
+is no time, number or id. Nor is a value that tells little linked to a log about another subject, or what a
+step logs to what steps of its name logged before under the same name: that is a reading of its own.
 
-Limits: of a step the first 300 values, of a value the first and last 1,000 sightings and the newest 100 rivals.
+Limits: of a step the first 300 values, of a value the first and last 1,000 sightings and the newest 100
+rivals.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class Piece(NamedTuple):
 
 
 class Knowledge(NamedTuple):
-    """All that *step* saw and said; `number` is its place by start, from 1, `left_out` what was not looked at."""
+    """All that *step* saw and said; `number` is its place by start, `left_out` what was not looked at."""
 
     step: Record
     number: int
@@ -139,7 +140,7 @@ def knowledge(steps: Sequence[Record], targets: Iterable[Record], path_to: Ways)
     if renamed:
         others.look(earlier, holding=tuple(map(_spelled, renamed)))
     return {
-        view.step: Knowledge(view.step, numbers[view.step], search.judged(view.step, pieces, others), view.left_out)
+        (step := view.step): Knowledge(step, numbers[step], search.judged(step, pieces, others), view.left_out)
         for view, pieces in found
     }
 
@@ -223,7 +224,9 @@ class _Search:
             return False
         if one.path == piece.path and piece.where == one.where == "log" and one.step.name == step.name:
             return False  # as all steps of this name log it, the step has read it anew itself
-        return one.where == "context" or weight(piece.value) == TELLING or self._subjects.agree(one.step, step)
+        if one.where == "context" or weight(piece.value) == TELLING:
+            return True
+        return self._subjects.agree(one.step, step)
 
     def judged(self, step: Record, pieces: list[Piece], others: Sightings) -> list[Piece]:
         """*pieces* with what was newer; *others* holds what was logged under the other names they had."""
@@ -246,7 +249,7 @@ class _Search:
         return None
 
     def _later(self, piece: Piece, read: Sighting, others: Sightings) -> Iterator[Sighting]:
-        """What was logged after the reading, under the name of the piece or the one it was read by; newest first."""
+        """What was logged after the reading, under the piece's name or the one it was read by; newest first."""
         both = [*islice(self._seen.newest(piece.path, read.at, piece.at), _RIVALS)]
         if other := _other_name(piece):
             both += islice(others.newest(other, read.at, piece.at), _RIVALS)

@@ -20,13 +20,16 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import alive, clock, disk, journal, live, safe
 from .blackbox import BlackBox, sibling
 from .line import Parts, encode_step, quote, seconds
 from .record import FORMAT, VERSION
 from .sinks import Tally
+
+if TYPE_CHECKING:
+    from .seal import Seal
 
 __all__ = ["Recorder", "complain"]
 
@@ -50,6 +53,8 @@ class Recorder:
         trace_id: 32 hex digits.
         sync: "never", "step" or "always".
         parent: the remote parent's span id, or None.
+        seal: how each line is sealed; None leaves them unsealed.
+        rotation: bytes and nanoseconds after which a new segment begins.
 
     Attributes:
         session_id: settled when the first step begins.
@@ -59,7 +64,15 @@ class Recorder:
     """
 
     def __init__(
-        self, folder: str, agent: str, stamp: str, trace_id: str, sync: str, parent: str | None
+        self,
+        folder: str,
+        agent: str,
+        stamp: str,
+        trace_id: str,
+        sync: str,
+        parent: str | None,
+        seal: Seal | None,
+        rotation: tuple[int, int],
     ) -> None:
         self.session_id = stamp
         self.dropped: dict[str, int] = {}
@@ -71,6 +84,9 @@ class Recorder:
         self._meta_text = "{}"
         self._sync = sync
         self._parent = parent
+        self._most_bytes, self._most_ns = rotation
+        self._rotate_at_ns = 0
+        self._seal = seal
         self._began_ns = clock.active.wall_ns()
         self._segment = 0
         self.path = self._named()
@@ -132,10 +148,10 @@ class Recorder:
                 if book is None or not self._checked_ns <= step.finished_ns < self._check_at_ns:
                     book = self._look_after(step.finished_ns)
                 if self._news:
-                    book.append(encode_step(step, self._tell()))
+                    book.append(encode_step(step, self._tell(), book.room))
                     self._forget_news()
                 else:
-                    book.append(encode_step(step))
+                    book.append(encode_step(step, "", book.room))
             except Exception as err:
                 self._refused(err)
             self.tally.add(step)
@@ -197,6 +213,7 @@ class Recorder:
         else:
             raise OSError(errno.EEXIST, f"no free name for a journal after {MOST_NAMES} tries", self.path)
         self._journal, self._session_told, self._news = book, False, True
+        self._rotate_at_ns = clock.active.wall_ns() + self._most_ns
         if self._sync != "never":
             try:
                 journal.sync_folder(self.path)
@@ -216,7 +233,7 @@ class Recorder:
         except OSError as err:  # steps in flight stay unseen, finished ones are kept
             self._notice(f"no black box: {_reason(err)}")
         try:
-            book = journal.Journal(path, self._sync != "never")
+            book = self._new_journal(path)
         except BaseException as err:
             if box is not None:
                 box.remove()
@@ -226,6 +243,14 @@ class Recorder:
         self._box = box
         return book
 
+    def _new_journal(self, path: str) -> journal.Journal:
+        durable = self._sync != "never"
+        if self._seal is None:
+            return journal.Journal(path, durable)
+        from .sealed_journal import SealedJournal
+
+        return SealedJournal(path, durable, self._seal, self._trace_id, self._segment)
+
     def _look_after(self, now_ns: int) -> journal.Journal:
         """The journal, opened if need be; begun anew where somebody deleted, moved or replaced it."""
         book = self._journal
@@ -234,6 +259,9 @@ class Recorder:
         self._checked_ns, self._check_at_ns = now_ns, now_ns + CHECK_EVERY_NS
         lines, fate = book.lines, book.verify_place()
         if fate is None:
+            if book.size >= self._most_bytes or now_ns >= self._rotate_at_ns:
+                self._begin_segment()
+                return self._begin_anew()
             return book
         self._notice(f"the journal was {fate} by someone")
         if fate == "truncated":
@@ -243,18 +271,25 @@ class Recorder:
         return self._begin_anew()
 
     def _begin_anew(self) -> journal.Journal:
-        """Other files for the same session, with the steps that are open."""
+        """Other files for the same session, with the steps that are open; then the old ones are let go."""
         open_steps = self._box.open_steps if self._box is not None else []
-        self._let_go()
-        book = self._open_files()
-        if self._box is not None:
-            self._box.adopt(open_steps, book.size)
+        old_book, old_box = self._journal, self._box
+        self._journal = self._box = None
+        try:
+            book = self._open_files()
+            if self._box is not None:
+                self._box.adopt(open_steps, book.size)
+        finally:
+            self._let_go_of(old_book, old_box)
         return book
 
     def _let_go(self) -> None:
-        """Close the files; the black box goes, for what it held is in the journal now."""
-        box, self._box = self._box, None
         book, self._journal = self._journal, None
+        box, self._box = self._box, None
+        self._let_go_of(book, box)
+
+    def _let_go_of(self, book: journal.Journal | None, box: BlackBox | None) -> None:
+        """Close the files; the black box goes, for what it held stands elsewhere now."""
         try:
             if book is not None:
                 book.close()
@@ -275,6 +310,8 @@ class Recorder:
             rest["segment"] = self._segment
         if self._parent:
             rest["parent"] = self._parent
+        if self._seal is not None:
+            rest["seal"] = self._seal.kind
         head, tail = json.dumps(session, separators=(",", ":")), json.dumps(rest, separators=(",", ":"))
         return f'{head[:-1]},"meta":{self._meta_text},{tail[1:]}'
 

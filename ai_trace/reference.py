@@ -1,8 +1,8 @@
 """A word → the step that a person means by it. Pure.
 
-`last` · `last-error`, the innermost step of the last failure · `#12`, the 12th by start · `decide#3`, the third
-`decide` · a whole id · the beginning of an id · a name. From the end: `#-1` is the last, `decide#-1` the last
-`decide`.
+`last` · `last-error`, the innermost step of the last failure · `#12`, the 12th by start · `decide#3`, the
+third `decide` · a whole id · the beginning of an id · a name. From the end: `#-1` is the last, `decide#-1`
+the last `decide`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _COUNTED: Final = re.compile(r"(?P<name>.*)#(?P<place>-?[0-9]{1,9})", re.DOTALL)
 
 
 def referred(nodes: Sequence[Node], word: str) -> list[Record]:
-    """The steps of *nodes* (all of a session, by start) that *word* may mean: one, several where it is not clear."""
+    """The steps of *nodes* (all of a session, by start) that *word* may mean: one, none, or several."""
     if word == "last":
         return [node.record for node in nodes[-1:]]
     if word == "last-error":

@@ -8,10 +8,10 @@ When two values are the same, and how much that means (each match carries its re
 - objects and lists: equal as canonical JSON (keys sorted); else part by part;
 - a name is the path of keys to a value, as in `market.price`. Items of a list have values, but no name.
 
-`weight` says how much a value tells by itself. Common ones (true, null, "", whole numbers below 1,000, floats
-of one digit, texts below 4 characters, {} and []) are matched under the same name only. Telling ones (4 digits
-of a float, 5 of a whole number, 12 characters) are matched under any name, the earliest first. Those between are
-matched under any name where the same name finds nothing.
+`weight` says how much a value tells by itself. Common ones (true, null, "", whole numbers below 1,000,
+floats of one digit, texts below 4 characters, {} and []) are matched under the same name only. Telling ones
+(4 digits of a float, 5 of a whole number, 12 characters) are matched under any name, the earliest first.
+Those between are matched under any name where the same name finds nothing.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def canonical(value: Any) -> str:
 
 
 def parts(pairs: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, value) of everything in *pairs*, each whole before its parts: `market`, `market.price`, `bids[0]`."""
+    """(path, value) of everything in *pairs*, each whole before its parts: `bids`, `bids[0]`, `bids[0].price`."""
     waiting = [(f"{prefix}{key}", value) for key, value in reversed([*pairs.items()])]
     while waiting:
         path, value = waiting.pop()
@@ -159,7 +159,7 @@ class Sightings:
                 found.sort(key=_when)
 
     def _take(self, pairs: Mapping[str, Any], skip: str, place: _Place) -> None:
-        """Note what is wanted of one context or one log. The inner loop: it runs for every value of the trace."""
+        """Note what is wanted of one context or log. The inner loop: it runs for every value of the trace."""
         named, equal, edges = self._named, self._equal, self._edges
         texts: list[str] = []
         waiting = [*pairs.items()]
@@ -231,7 +231,9 @@ class Sightings:
         yield Matches("same value, another name", self._equal.get(key, []))
         if type(value) is float:
             found = self._rounded.get((_decimals(value), value), [])
-            yield Matches("rounded", found if heavy == TELLING else [seen for seen in found if seen[4] == path])
+            if heavy != TELLING:
+                found = [seen for seen in found if seen[4] == path]
+            yield Matches("rounded", found)
         if type(value) in (int, float):
             yield Matches("stood in a text", self._within.get(repr(value), []))
         elif type(value) is str:
@@ -264,9 +266,10 @@ def _inside(path: str, value: Any) -> list[tuple[str, Any]]:
 
 
 def _edges(rounded: Iterable[tuple[int, float]]) -> list[float]:
-    """The ranges of what may round to one of *rounded*, as edges: inside, an odd number of them is not larger."""
+    """The ranges of what may round to one of *rounded*, as edges: inside one, an odd number is not larger."""
     edges: list[float] = []
-    for low, high in sorted((value - 0.51 / 10**places, value + 0.51 / 10**places) for places, value in rounded):
+    ranges = ((value - 0.51 / 10**places, value + 0.51 / 10**places) for places, value in rounded)
+    for low, high in sorted(ranges):
         if edges and low <= edges[-1]:
             edges[-1] = max(edges[-1], high)
         else:
@@ -289,7 +292,7 @@ def _starts(texts: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _stands_in(sought: str, text: str) -> bool:
-    """Whether *sought* is a true part of *text*; a number only as a number of its own, not within a longer one."""
+    """Whether *sought* is a true part of *text*; a number only as one of its own, not within a longer one."""
     if sought[0] not in "-0123456789" or not sought[-1].isdigit():
         return sought in text and sought != text
     return re.search(rf"(?<![0-9.]){re.escape(sought)}(?![0-9]|\.[0-9])", text) is not None

@@ -2,25 +2,18 @@
 
 Only construction raises, with a sentence: wrong arguments, or a folder that cannot be used. After that nothing
 raises because of tracing; `Tracer.dropped` says what could not be kept.
-
-Environment:
-    AI_TRACE_DIR       the trace folder where none is given (else "traces")
-    AI_TRACE_DISABLED  "1": every tracer is a no-op
-    AI_TRACE_ON_ERROR  "warn": a folder that cannot be used does not raise; its steps become counted drops
-    TRACEPARENT        the W3C Trace Context of the process that started this one
+What the environment sets stands in `settings`.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from . import clock, safe
+from . import clock, safe, settings
 from .capture import Blind, Capture
-from .exceptions import UsageError
 from .record import LIMITS, Limits
 from .recorder import Recorder, complain
 from .redact import DEFAULT_RULES, Redactor, Rules
@@ -37,10 +30,6 @@ __all__ = ["Tracer"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 MOST_AGENT = 2000  # characters of an agent's name
-SYNC = ("never", "step", "always")
-# W3C Trace Context, Level 1, 3.2: version "ff" and ids of zeros alone are invalid; later versions may add fields.
-_NAME = type.__dict__["__name__"].__get__  # past a metaclass's own attribute access
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 
 
 class Tracer:
@@ -53,9 +42,13 @@ class Tracer:
         meta: facts about the session (model, version, run id); may be changed later, item by item or whole.
         sync: "never" survives the death of the process; "step" also a power cut, for each finished step
             (fdatasync at its end); "always" syncs each start and log, too.
+        seal: True gives each line a chained SHA-256, by which `ai-trace verify` finds what was changed; a key (bytes
+            or str) an HMAC-SHA256 with that key. What either can prove: `seal.py`.
         redact: the rules by which secrets are masked; None records everything as it is.
         limits: how much of one value and of one step is kept.
         traceparent: a W3C `traceparent`: root steps become children of that span, in its trace.
+        rotate: go on in a new segment of the session past a size ("100MB") or an age ("12h", "1d"), looked at
+            ten times a second; every command reads the segments as one session.
 
     Raises:
         UsageError: arguments that mean nothing, or a folder that cannot be used.
@@ -69,36 +62,40 @@ class Tracer:
         meta: Mapping[str, Any] | None = None,
         *,
         sync: str = "never",
+        seal: bool | bytes | str = False,
         redact: Rules | None = DEFAULT_RULES,
         limits: Limits = LIMITS,
         traceparent: str | None = None,
+        rotate: str | None = None,
     ) -> None:
-        _require(_is(agent, str), f"agent must be a str, not {_shown(agent)}")
-        _require(type(auto_save) is bool, f"auto_save must be True or False, not {_shown(auto_save)}")
-        _require(type(sync) is str and sync in SYNC, f'sync must be "never", "step" or "always", not {_shown(sync)}')
-        _require(redact is None or _is(redact, Rules), f"redact must be Rules or None, not {_shown(redact)}")
-        _require(_is(limits, Limits) and min(limits) > 0, "limits must be Limits, each a positive number")
+        settings.require(settings.isa(agent, str), "agent must be a str", agent)
+        settings.require(type(auto_save) is bool, "auto_save must be True or False", auto_save)
+        settings.require(redact is None or settings.isa(redact, Rules), "redact must be Rules or None", redact)
+        settings.require(settings.isa(limits, Limits) and min(limits) > 0, "limits must be positive Limits", limits)
         self.agent = agent
         self.auto_save = auto_save
-        self._folder = _folder(trace_dir)
-        self._trace_id, self._parent = _remote_parent(traceparent)
+        self._folder = settings.folder(trace_dir)
+        self._trace_id, self._parent = settings.remote_parent(traceparent)
         self._stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(clock.active.wall_ns() // 1_000_000_000))
-        disabled = os.environ.get("AI_TRACE_DISABLED", "").lower() not in ("", "0", "false", "no", "off")
+        disabled = settings.disabled()
         self._capture = Blind(None, limits) if disabled else Capture(None if redact is None else Redactor(redact), limits)
         self._agent_text, self._masked = self._capture.text(agent, MOST_AGENT)
-        self._sink = self._make_sink(disabled, sync)
+        key, sync, rotation = settings.seal(seal, auto_save), settings.sync(sync), settings.rotation(rotate)
+        self._sink = Nothing() if disabled else Memory() if not auto_save else self._recorder(sync, key, rotation)
         self._meta = Meta(self._meta_changed)
-        self.meta = _fields(meta)
+        self.meta = settings.fields(meta)
         self._origin = Origin(self._sink, self._capture, limits, self._trace_id, self._parent)
 
-    def _make_sink(self, disabled: bool, sync: str) -> Sink:
-        if disabled:
-            return Nothing()
-        if not self.auto_save:
-            return Memory()
-        if os.environ.get("AI_TRACE_ON_ERROR") != "warn":
-            _check_folder(self._folder)
-        return Recorder(self._folder, self._agent_text, self._stamp, self._trace_id, sync, self._parent)
+    def _recorder(self, sync: str, key: bool | bytes | str, rotation: tuple[int, int]) -> Recorder:
+        settings.check_folder(self._folder)
+        seal = None
+        if key is not False:
+            from .seal import Seal
+
+            seal = Seal(None if key is True else key)
+        return Recorder(
+            self._folder, self._agent_text, self._stamp, self._trace_id, sync, self._parent, seal, rotation
+        )  # fmt: skip
 
     # Steps
 
@@ -310,69 +307,3 @@ def _telling(change: Callable[..., Any]) -> Callable[..., Any]:
 
 for _name in ("__setitem__", "__delitem__", "__ior__", "clear", "pop", "popitem", "setdefault", "update"):
     setattr(Meta, _name, _telling(getattr(dict, _name)))
-
-
-def _require(good: bool, sentence: str) -> None:
-    if not good:
-        raise UsageError(sentence)
-
-
-def _is(value: object, kind: type) -> bool:
-    """`isinstance` that answers False where the value's own `__class__` or metaclass fails."""
-    try:
-        return isinstance(value, kind)
-    except Exception:
-        return False
-
-
-def _shown(value: object) -> str:
-    """A wrong argument in a message: a str as it is, of others only the type, for their `repr` is their own code."""
-    return repr(value[:200]) if type(value) is str else f"a value of type {_NAME(type(value))}"
-
-
-def _fields(meta: Any) -> dict[str, Any]:
-    if meta is None:
-        return {}
-    _require(_is(meta, Mapping), f"meta must be a dict, not {_shown(meta)}")
-    try:
-        return dict(meta)
-    except Exception as err:
-        raise UsageError(f"meta cannot be read: {type(err).__name__}") from err
-
-
-def _folder(trace_dir: object) -> str:
-    """The absolute path of the trace folder, settled now: a later `chdir` of the app does not move it."""
-    given = os.environ.get("AI_TRACE_DIR") or "traces" if trace_dir is None else trace_dir
-    try:
-        path: Any = os.fspath(cast("os.PathLike[str]", given))
-    except Exception:  # no path, or one whose own code fails
-        path = None
-    _require(type(path) is str and "\0" not in path, f"trace_dir must be a path, not {_shown(given)}")
-    try:
-        return os.path.abspath(str(path))
-    except OSError as err:
-        raise UsageError(f"trace folder {path!r} is relative, and there is no current folder: {err}") from err
-
-
-def _check_folder(folder: str) -> None:
-    """Say now that *folder* cannot be used, where that can be known without making it."""
-    place = folder
-    while not os.path.lexists(place):
-        place = os.path.dirname(place)
-    if not os.path.isdir(place):
-        raise UsageError(f"trace folder {folder!r} cannot be used: {place!r} is not a folder; choose another trace_dir")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise UsageError(
-            f"trace folder {folder!r} cannot be used: no permission to write in {place!r}; choose another trace_dir, "
-            "or set AI_TRACE_ON_ERROR=warn to run without a trace"
-        )
-
-
-def _remote_parent(given: str | None) -> tuple[str, str | None]:
-    """Trace id and parent span id from *given*, else TRACEPARENT; a bad environment is ignored, as W3C asks."""
-    text = os.environ.get("TRACEPARENT", "") if given is None else given
-    found = _TRACEPARENT.fullmatch(text.strip()) if type(text) is str else None
-    if found is not None:
-        return found[1], found[2]
-    _require(given is None, f"traceparent must be a W3C traceparent (00-<32 hex>-<16 hex>-<2 hex>), not {_shown(given)}")
-    return clock.active.trace_id(), None

@@ -36,11 +36,10 @@ def agent() -> None:
 
 
 def main() -> int:
-    child = subprocess.Popen([sys.executable, "-m", "examples.killed", "--agent"], stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    path = child.stdout.readline().strip()
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+    command = [sys.executable, "-m", "examples.killed", "--agent"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        path = child.stdout.readline().strip() if child.stdout else ""
+        child.send_signal(signal.SIGKILL)
     session = load(path)
     print(f"The agent was killed. Its session {session.id} {session.state}; in flight were:")
     for step in session.unfinished:

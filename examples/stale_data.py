@@ -2,10 +2,10 @@
 
     python -m examples.stale_data [MODULE ...]
 
-The agent keeps a folder of modules releasable: it measures how much of each is documented, mends what it can,
-measures again, and decides. It has a mistake that is easy to make and hard to see: the decision is taken on what
-the first look had cached. Nothing fails, every number is true or was; only the trace tells that the agent knew
-better. The modules are real ones of the standard library, copied, and really changed.
+The agent keeps a folder of modules releasable: it measures how much of each is documented, mends what it
+can, measures again, and decides. It has a mistake that is easy to make and hard to see: the decision is
+taken on what the first look had cached. Nothing fails, every number is true or was; only the trace tells
+that the agent knew better. The modules are real ones of the standard library, copied, and really changed.
 """
 
 from __future__ import annotations

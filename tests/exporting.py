@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 from ai_trace.session import Session, fold
+from tests.journals import strict_json
 from tests.records import T0, failed, step
 
 INFO: dict[str, Any] = {
@@ -21,7 +22,8 @@ INFO: dict[str, Any] = {
 NASTY = (
     "=cmd|'/c calc'!A1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "\x1b]0;title\x07",
     "\ud800 half", "\udc00\ud800", "\0", "</script><script>", "'; DROP TABLE steps; --", "\u202egnp.exe",
-    "\u2028", '"', "\\ud800", "x" * 200_000, "", " ", "日本 \U0001f680", "a\r\nb", "[{", '{"role":', "gen_ai.request.model",
+    "\u2028", '"', "\\ud800", "x" * 200_000, "", " ", "日本 \U0001f680", "a\r\nb", "[{", '{"role":',
+    "gen_ai.request.model",
 )  # fmt: skip
 """Texts that break a format which does not expect them."""
 
@@ -118,6 +120,13 @@ class Collector:
 
 def _plain(headers: dict[str, str], body: bytes) -> bytes:
     return gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body
+
+
+def valid_json(raw: bytes) -> Any:
+    """The value of *raw*: strict JSON, and nowhere half a surrogate pair (UTF-8 has none)."""
+    found = strict_json(raw)
+    json.dumps(found, ensure_ascii=False).encode("utf-8")
+    return found
 
 
 def spans(line: bytes) -> list[dict[str, Any]]:

@@ -1,4 +1,5 @@
-"""`session.at` and `ai-trace at` say what a step knew: where it came from, how old it was, and what was newer."""
+"""`session.at` and `ai-trace at` say what a step knew: where it came from, how old it was, and what was
+newer."""
 
 from __future__ import annotations
 

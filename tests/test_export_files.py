@@ -17,8 +17,7 @@ from ai_trace.exporters import atif, perfetto, sqlite
 from ai_trace.exporters import csv as table
 from ai_trace.exporters.losses import Losses
 from ai_trace.session import Session
-from tests.exporting import NASTY, hostile, session
-from tests.journals import strict_json
+from tests.exporting import NASTY, hostile, session, valid_json
 from tests.records import T0, step, step_id
 
 SESSIONS = pytest.mark.parametrize(
@@ -34,7 +33,7 @@ def whole(pieces: Any) -> bytes:
 
 
 def trajectory(one: Session) -> dict[str, Any]:
-    found: dict[str, Any] = strict_json(whole(atif.export(one, Losses())))
+    found: dict[str, Any] = valid_json(whole(atif.export(one, Losses())))
     return found
 
 
@@ -91,7 +90,7 @@ def test_a_message_is_shown_once() -> None:
 
 
 def events(one: Session) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = strict_json(whole(perfetto.export(one, Losses())))["traceEvents"]
+    found: list[dict[str, Any]] = valid_json(whole(perfetto.export(one, Losses())))["traceEvents"]
     return found
 
 
@@ -127,6 +126,14 @@ def test_steps_side_by_side_have_lanes_of_their_own_and_an_arrow() -> None:
     assert [("s", lanes["step 1"]), ("f", lanes["step 3"])] == [
         (event["ph"], event["tid"]) for event in found if event["ph"] in "sf"
     ]
+
+
+def test_a_step_lies_inside_none_but_its_parent() -> None:
+    """A step that another task began while this one ran is drawn beside it, not within it."""
+    one = session(step(1, duration_ms=9000.0), step(2, duration_ms=1000.0))
+    lanes = {event["name"]: event["tid"] for event in events(one) if event["ph"] == "X"}
+
+    assert lanes["step 1"] != lanes["step 2"]
 
 
 def test_a_log_is_an_instant_and_an_open_step_lasts_to_the_end() -> None:

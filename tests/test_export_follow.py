@@ -85,6 +85,37 @@ def test_a_forwarder_that_was_killed_goes_on_where_it_stood(world: World, server
     assert found.count("step 3") <= 2  # killed between the answer and the note of it
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
+def test_what_an_agent_left_open_when_it_was_killed_arrives(tmp_path: Path, server: Collector) -> None:
+    """The real recorder in a killed process: its finished step, then the open ones, marked."""
+    code = (
+        "import sys, time\n"
+        "from ai_trace import Tracer\n"
+        "with Tracer('bot', sys.argv[1]) as t, t.step('run'):\n"
+        "    t.step('plan').start().finish()\n"
+        "    with t.step('act', n=1) as s:\n"
+        "        s.log('going')\n"
+        "        print('ready', flush=True)\n"
+        "        time.sleep(600)\n"
+    )
+    agent = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], env=environment(), stdout=subprocess.PIPE
+    )
+    assert agent.stdout is not None and agent.stdout.readline()
+    words = ("--dir", str(tmp_path), "export", "latest", "--otlp", server.url, "--follow")
+    process = subprocess.Popen(command(*words), env=environment(), stderr=subprocess.DEVNULL)
+    server.wait_for(1)
+    agent.kill()
+    agent.communicate()
+
+    assert 0 == process.wait(60)
+    found = {span["name"]: span for span in server.taken}
+    assert (3, {"run", "plan", "act"}) == (len(server.taken), set(found))
+    assert found["run"]["spanId"] == found["plan"]["parentSpanId"] == found["act"]["parentSpanId"]
+    assert attributes(found["act"])["ai_trace.unfinished"] is True
+    assert ["going"] == [event["name"] for event in found["act"]["events"]]
+
+
 def test_a_second_run_sends_nothing_again(world: World, server: Collector) -> None:
     """Not the steps, nor those that were left open; another collector gets all of them."""
     path = world.died(steps=rows(1, 2), open_steps=[step("wait", id="f" * 16, started_at=START + 5)])

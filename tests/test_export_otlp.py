@@ -10,15 +10,14 @@ import pytest
 from ai_trace.exporters import otlp, protobuf
 from ai_trace.exporters.losses import Losses
 from ai_trace.session import Session
-from tests.exporting import INFO, attributes, hostile, session, spans
-from tests.journals import strict_json
+from tests.exporting import INFO, attributes, hostile, session, spans, valid_json
 from tests.records import T0, failed, step, step_id
 
 
 def exported(one: Session, **how: Any) -> list[dict[str, Any]]:
     """The spans of the exported bytes; every line must be strict JSON."""
     lines = b"".join(otlp.export(one, Losses(), **how)).splitlines()
-    assert all(strict_json(line) for line in lines)
+    assert all(valid_json(line) for line in lines)
     return [span for line in lines for span in spans(line)]
 
 
@@ -29,7 +28,7 @@ def by_name(one: Session, **how: Any) -> dict[str, dict[str, Any]]:
 def test_a_line_is_a_whole_request_with_resource_and_scope() -> None:
     """Each line stands alone: `resourceSpans` with the service, the session and its meta, and the scope."""
     (line,) = b"".join(otlp.export(session(), Losses())).splitlines()
-    (part,) = strict_json(line)["resourceSpans"]
+    (part,) = valid_json(line)["resourceSpans"]
     about = attributes(part["resource"])
 
     assert "trader" == about["service.name"]
@@ -110,7 +109,7 @@ def test_what_speaks_of_a_model_gets_the_genai_names() -> None:
     assert [
         {"role": "assistant", "parts": [
             {"type": "tool_call", "id": "c1", "name": "price", "arguments": {"s": "X"}}]}
-    ] == strict_json(said["gen_ai.output.messages"].encode())  # fmt: skip
+    ] == valid_json(said["gen_ai.output.messages"].encode())  # fmt: skip
     assert [] == ask["events"]  # all that the log said stands on the span
 
 
@@ -226,8 +225,24 @@ def test_openinference_stands_beside_the_genai_names() -> None:
     assert ('{"qty":-3}', '{"message":"sending","n":1}') == (order["input.value"], order["output.value"])
 
 
+def test_a_message_with_a_result_of_a_tool_is_flattened_once() -> None:
+    """OpenInference has one `tool_call_id` a message; no empty message follows."""
+    told = [{"role": "tool", "tool_call_id": "c1", "content": "101"}, {"role": "user", "content": "so?"}]
+    (span,) = exported(session(step(1, context={"gen_ai.input.messages": told})), with_openinference=True)
+    said = {k: v for k, v in attributes(span).items() if k.startswith("llm.input_messages")}
+
+    lead = "llm.input_messages"
+    assert {
+        f"{lead}.0.message.role": "tool",
+        f"{lead}.0.message.tool_call_id": "c1",
+        f"{lead}.0.message.content": "101",
+        f"{lead}.1.message.role": "user",
+        f"{lead}.1.message.content": "so?",
+    } == said
+
+
 def test_the_binary_form_knows_every_field_of_the_json_form() -> None:
     """Whatever the JSON holds has a number in the table of the binary form, hostile sessions included."""
     for one in (session(), hostile()):
         for line in otlp.export(one, Losses(), with_openinference=True):
-            assert protobuf.encode(strict_json(line))
+            assert protobuf.encode(valid_json(line))

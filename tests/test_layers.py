@@ -17,13 +17,13 @@ FLOORS = {
     0: ["exceptions", "parse", "record", "clock", "disk", "safe"],
     1: [
         "arrays", "forms", "plain", "secret_rules", "secret_names", "redact", "line", "live", "alive",
-        "current", "matching", "spans", "genai", "sweep", "seal", "whole",
+        "current", "settings", "matching", "spans", "genai", "sweep", "seal", "whole",
     ],
     2: [
         "capture", "blackbox", "journal", "sealed_journal", "sinks", "recorder", "lines", "sniff", "leaks", "reader", "totals",
         "tree", "census", "reference", "sightings", "provenance", "session", "alignment", "timing",
     ],
-    3: ["step", "surround", "traced", "merge", "folder", "growing", "follow", "render", "snapshot", "verify", "repair"],
+    3: ["step", "surround", "traced", "merge", "folder", "seek", "growing", "follow", "render", "snapshot", "verify", "repair"],
     4: ["tracer"],
     5: ["index", "cores", "exporters", "bridges"],
     6: ["cli", "__init__", "__main__"],

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncWatch", "Call", "Fold", "Source", "Watch", "around"]
 
+_NOWHERE = object()  # announced outside of every step
 FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"  # seconds
 USAGE = "gen_ai.usage."
 
@@ -59,7 +60,9 @@ class Source:
 
     def unstarted(self, name: str, context: dict[str, Any]) -> Step | None:
         """The same, before its start: its ids may still be set."""
-        parent = current_step() or self.tracer
+        step = current_step()
+        call = around()
+        parent = (call.step if call is not None and call.encloses(step) else step) or self.tracer
         if not self.on or parent is None:
             return None
         try:
@@ -70,7 +73,7 @@ class Source:
 
     def call(self, read: Callable[[], tuple[str, dict[str, Any]] | None]) -> Call | None:
         """Begin the call that *read* describes by name and context; None where it is not to be recorded."""
-        if not self.on or (self.tracer is None and current_step() is None):
+        if not self.on or (self.tracer is None and current_step() is None and around() is None):
             return None
         try:
             described = read()
@@ -96,6 +99,7 @@ class Call:
         self._outer = around()
         self._fold: Fold | None = None
         self._first = True
+        self._announced: object = None
 
     def __enter__(self) -> Call:
         """Make the step current for a block in which the call is made. Leaving the block does not end the call."""
@@ -110,8 +114,17 @@ class Call:
             self.fail(error)
 
     def announce(self) -> None:
-        """Let calls made from here on, in this context, know that they are inside this one, until it ends."""
+        """Let calls made from here on, in this context, be inside this one until it ends.
+
+        For frameworks, which only tell that a call begins: its step is not current, as the code of the agent
+        may run before the call ends, between the pieces of a stream.
+        """
+        self._announced = current_step() or _NOWHERE
         _around.set(self)
+
+    def encloses(self, current: Step | None) -> bool:
+        """Whether a call made where *current* is the current step is inside this one, which was announced."""
+        return self._announced is (current or _NOWHERE)
 
     def log(self, read: Callable[[], dict[str, Any]]) -> None:
         """Log what *read* answers."""

@@ -137,6 +137,8 @@ def _answered(data: Any) -> dict[str, Any]:
         return {**without_none(asked), **(response_answer(answer) if answer is not None else {})}
     if kind == "generation":
         usage = get(data, "usage") or {}
+        if not any(usage.get(name) for name in ("input_tokens", "output_tokens")):
+            usage = {}  # the SDK says 0 where a stream brought no usage: it is unknown
         return without_none(
             {
                 MODEL: get(data, "model"),

@@ -36,7 +36,8 @@ except ImportError as _err:
     raise UsageError(f"the bridge to OpenTelemetry needs the package opentelemetry-sdk: {_err}") from _err
 
 if TYPE_CHECKING:
-    _Processor = _Exporter = object
+    _Processor = object
+    _Exporter = object
 else:
     _Processor, _Exporter = _trace.SpanProcessor, _export.SpanExporter
 

@@ -1,4 +1,5 @@
-"""`ai-trace at`: what a step saw, where each value came from, how old it was, and what was newer and not used.
+"""`ai-trace at`: what a step saw, where each value came from, how old it was, and what was newer and not
+used.
 
 Stale values first, then those from earlier steps, then those that come from nowhere in the trace. How values
 are matched is in `sightings.py`, what counts as stale in `provenance.py`.
@@ -88,8 +89,10 @@ def _told(piece: Piece, style: Style) -> Iterator[str]:
 
 def _head(piece: Piece, style: Style) -> list[Part]:
     color = "bad" if piece.stale else "key"
-    place = {"log": "  (logged)", "around": f"  (of {_name(piece.holder.name)}, around it)"}.get(piece.where, "")
-    text = safe.terminal(words.spell(piece.value)) if style.full else _value(words.spell(piece.value), style.width // 2)
+    around = f"  (of {_name(piece.holder.name)}, around it)"
+    place = {"log": "  (logged)", "around": around}.get(piece.where, "")
+    text = words.spell(piece.value)
+    text = safe.terminal(text) if style.full else _value(text, style.width // 2)
     return [("  ", ""), (_name(piece.path), color), (" = ", "dim"), (text, "strong"), (place, "dim")]
 
 

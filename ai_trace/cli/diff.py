@@ -1,7 +1,8 @@
 """`ai-trace diff`: two runs compared, or many with one: where they first part, and all that differs.
 
-Exit code 0: the same, 1: different, as that of `git diff --exit-code`: a gate for agents in CI. How steps are
-matched and what counts as noise is in `alignment.py`. On a screen of 120 columns or more the runs stand side by side.
+Exit code 0: the same, 1: different, as that of `git diff --exit-code`: a gate for agents in CI. How steps
+are matched and what counts as noise is in `alignment.py`. On a screen of 120 columns or more the runs stand
+side by side.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def arguments(parser: ArgumentParser) -> None:
         help="leave out fields, as context.request_id, 'logs.*' or request_id; may be repeated")  # fmt: skip
     add("--tolerance", type=options.slack, default=0.0, metavar="X",
         help="numbers this close are equal, relative or absolute, as 1e-6")  # fmt: skip
-    add("--ignore-order", action="store_true", help="the order of brothers, logs and list items does not matter")
+    add("--ignore-order", action="store_true", help="the order of brothers, logs and list items is no matter")
     add("--timing", action="store_true", help="also how long the steps of each name took")
     add("--full", action="store_true", help="show all differences, and values whole")
     add("--json", action="store_true", help="one JSON document")
@@ -61,7 +62,7 @@ def run(args: Namespace, out: Output) -> int:
     """Compare; 0 where all are the same, 1 where something differs, or a session is not there."""
     names = [args.baseline, *args.sessions] if args.baseline is not None else args.sessions
     if args.baseline is None and len(names) != 2:
-        raise Stop("name two sessions to compare, as 'ai-trace diff @-1 latest', or --baseline A and others", 2)
+        raise Stop("name two sessions, as 'ai-trace diff @-1 latest', or --baseline A and others", 2)
     if len(names) < 2:
         raise Stop("name at least one session to compare with the baseline", 2)
     if names.count("-") > 1:
@@ -115,8 +116,8 @@ def _plain(found: Comparison, timing: list[Change] | None) -> dict[str, Any]:
 
 def _page(a: Session, b: Session, found: Comparison, full: bool, out: Output) -> None:
     for side, session, color in (("A", a, RED), ("B", b, GREEN)):
-        steps = words.plural(len(session.steps), "step")
-        out.line(f"{out.paint(side, color)} {_title(session)}  {out.paint(f'{safe.terminal(session.state)}, {steps}', DIM)}")
+        state = f"{safe.terminal(session.state)}, {words.plural(len(session.steps), 'step')}"
+        out.line(f"{out.paint(side, color)} {_title(session)}  {out.paint(state, DIM)}")
     for one in found.meta:
         was, now = (safe.one_line("(absent)" if value is ABSENT else words.spell(value), 40)
                     for value in (one.was, one.now))  # fmt: skip
@@ -153,7 +154,8 @@ def _time_row(change: Change, out: Output) -> list[str]:
         told = f"{(b.median_ms - a.median_ms) / a.median_ms:+.0%}{'*' if change.clear else ''}"
         if change.clear:
             told = out.paint(told, RED if b.median_ms > a.median_ms else GREEN)
-    steps = f"{a.steps if a else 0:,}" if (a and a.steps) == (b and b.steps) else f"{a.steps if a else 0:,} / {b.steps if b else 0:,}"
+    counts = [f"{one.steps if one else 0:,}" for one in (a, b)]
+    steps = counts[0] if counts[0] == counts[1] else " / ".join(counts)
     medians = [words.duration(one.median_ms) if one else "-" for one in (a, b)]
     totals = [words.duration(one.total_ms) if one else "-" for one in (a, b)]
     return [safe.one_line(change.name, 40), steps, *medians, told, *totals, _range(a), _range(b)]

@@ -59,9 +59,9 @@ def run(args: Namespace, out: Output) -> int:
             out.message(sentence)
     if not _whole(planned):
         raise Stop(f"there is no whole step in {planned.name}, so no copy")
-    paths = [copy.target for copy in planned.copies if copy.steps] if args.dry_run else planned.write()
-    for path in paths:
-        out.line(safe.terminal(path))
+    targets = [copy.target for copy in planned.copies if copy.steps]
+    for target, made in zip(targets, targets if args.dry_run else planned.write()):
+        out.line(safe.terminal(target if made == os.path.abspath(target) else made))
     if args.dry_run:
         out.message("nothing was written (--dry-run)")
     return 0
@@ -84,9 +84,9 @@ def _said(copy: Copy) -> Iterator[str]:
     name = os.path.basename(copy.source)
     yield f"{name}: {_steps(copy.kept)} kept byte for byte"
     for count, what in (
-        (copy.parted, "of them parted: they shared a line"),
-        (copy.tidied, "lines tidied: white space, line ends, blank lines"),
-        (copy.mended, "steps written anew: their line was edited or was not strict JSON"),
+        (copy.parted, "of the steps shared a line, and are parted"),
+        (copy.tidied, "of the lines tidied (white space, line ends, blank lines)"),
+        (copy.mended, "of the steps written anew (the line was edited, or was not strict JSON)"),
     ):
         if count:
             yield f"{name}: {count:,} {what}"

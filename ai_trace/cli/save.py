@@ -105,12 +105,12 @@ def _write(session: Session, path: str, form: str, out: Output) -> None:
 
 
 def _last_good(session: Session) -> Session | None:
-    """The last run before *session* of the same agent in its folder that ended, and in which nothing failed."""
+    """The last run of the same agent before *session*, in its folder, that ended and in which nothing failed."""
     place = os.path.dirname(session.paths[0]) or "." if session.paths else ""
     known = folder.sessions(place) if place else []
     ours = next((at for at, entry in enumerate(known) if session.paths[0] in entry.paths), len(known))
-    earlier = (entry for entry in known[ours + 1 :] if entry.size <= _LARGEST and entry.agent == session.agent)
-    for entry in islice(earlier, _LOOKED_AT):
+    earlier = (entry for entry in known[ours + 1 :] if entry.size <= _LARGEST)
+    for entry in islice((entry for entry in earlier if entry.agent == session.agent), _LOOKED_AT):
         try:
             run = entry.load()
         except TraceError:

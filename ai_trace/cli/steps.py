@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..reference import HELP
+from ..render.words import plural
 from .output import Stop
 
 if TYPE_CHECKING:
@@ -22,11 +23,10 @@ def pick(session: Session, word: str) -> Record:
     if len(found) == 1:
         return found[0]
     if found:
-        raise Stop(f"'{word}' means {len(found):,} steps:", rows=_listed(session, found))
+        raise Stop(f"'{word}' means {plural(len(found), 'step')}:", rows=_listed(session, found))
     if word == "last-error":
         raise Stop("no step of this session failed")
-    count = len(session.steps)
-    raise Stop(f"no step '{word}': the session has {count:,} {'step' if count == 1 else 'steps'}; {_forms(session)}")
+    raise Stop(f"no step '{word}': the session has {plural(len(session.steps), 'step')}; {_forms(session)}")
 
 
 def _forms(session: Session) -> str:

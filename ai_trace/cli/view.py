@@ -1,7 +1,8 @@
 """`ai-trace view`: one session as a tree of what the agent saw and did.
 
-The options choose steps alike for every form (tree, JSON, lines of JSON). In the tree a chosen step stands in
-its place, below the names of the steps around it. Where no step fits the exit code is 1, as that of grep.
+The options choose steps alike for every form (tree, JSON, lines of JSON). In the tree a chosen step stands
+in its place, below the names of the steps around it. Where no step fits the exit code is 1, as that of
+grep.
 """
 
 from __future__ import annotations

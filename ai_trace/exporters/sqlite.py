@@ -100,8 +100,8 @@ def _session(key: str, session: Session) -> list[Any]:
     totals = session.totals
     return [
         key, session.agent, session.id, session.state, iso(session.started_at), session.started_at,
-        session.ended_at, session.duration_ms, totals.steps, totals.errors, totals.unfinished, session.redacted,
-        totals.dropped, len(session.damage),
+        session.ended_at, session.duration_ms, totals.steps, totals.errors, totals.unfinished,
+        session.redacted, totals.dropped, len(session.damage),
         compact(session.meta), compact(session.notices),
     ]  # fmt: skip
 

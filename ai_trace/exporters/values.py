@@ -44,7 +44,7 @@ def valid(text: str) -> str:
 def compact(value: Any) -> str:
     """*value* as strict JSON in ASCII on one line."""
     try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+        return _strict(json.dumps(value, allow_nan=False, separators=(",", ":")))
     except (ValueError, TypeError, RecursionError):  # not from our files; an importer may hand in anything
         return _strict(json.dumps(plain(value), allow_nan=False, separators=(",", ":")))
 

@@ -1,4 +1,5 @@
-"""Two runs side by side on a terminal: what differs in its place in the tree, what is the same folded away. Pure."""
+"""Two runs side by side on a terminal: what differs, in its place in the tree; the same is folded away.
+Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ class Numbers(NamedTuple):
     @classmethod
     def of(cls, a: Session, b: Session) -> Numbers:
         """The numbers of both runs."""
-        return cls({step: n for n, step in enumerate(a.steps, 1)}, {step: n for n, step in enumerate(b.steps, 1)})
+        one, other = ({step: n for n, step in enumerate(run.steps, 1)} for run in (a, b))
+        return cls(one, other)
 
 
 def lines(a: Session, b: Session, found: Comparison, style: Style) -> Iterator[str]:
@@ -48,7 +50,8 @@ def lines(a: Session, b: Session, found: Comparison, style: Style) -> Iterator[s
             waiting.append(row)
     yield from writer.same(len(waiting), 0)
     if left_out:
-        yield paint([(f"{signs(style).cut} {words.plural(left_out, 'more step')} with differences (--full)", "dim")], style)
+        more = f"{words.plural(left_out, 'more step')} with differences (--full)"
+        yield paint([(f"{signs(style).cut} {more}", "dim")], style)
 
 
 def place(difference: Difference, a: Session, b: Session) -> str:
@@ -57,10 +60,12 @@ def place(difference: Difference, a: Session, b: Session) -> str:
     session, step = (a, difference.a) if difference.a else (b, difference.b)
     if step is None:
         return "meta"
-    at = [f"{side} #{known[one]}" for side, one, known in (("A", difference.a, numbers.a), ("B", difference.b, numbers.b)) if one]
+    both = (("A", difference.a, numbers.a), ("B", difference.b, numbers.b))
+    at = [f"{side} #{known[one]}" for side, one, known in both if one]
     around = session.path_to(step)[:-1]
     inside = f" in {words.route(around, _name)}" if around else ""
-    what = {"missing": "only in A", "added": "only in B"}.get(difference.kind, safe.one_line(difference.path, 80))
+    path = safe.one_line(difference.path, 80)
+    what = {"missing": "only in A", "added": "only in B"}.get(difference.kind, path)
     return f"{_name(step.name)} ({', '.join(at)}){inside}: {what}"
 
 
@@ -114,7 +119,8 @@ class _Writer:
         numbers = f"  #{self._numbers.a[row.a]}", f"  #{self._numbers.b[row.b]}"
         name = f"{indent}{_name(row.a.name)}"
         if self._wide:
-            yield self._columns([(mark, color), (name, color), (numbers[0], "dim")], [(name, color), (numbers[1], "dim")])
+            right: list[Part] = [(name, color), (numbers[1], "dim")]
+            yield self._columns([(mark, color), (name, color), (numbers[0], "dim")], right)
         else:
             both = numbers[0] if numbers[0] == numbers[1] else f"{numbers[0]} / {numbers[1].strip()}"
             yield paint([(mark, color), (name, color), (both, "dim")], self._style)
@@ -128,9 +134,10 @@ class _Writer:
         more = f", and {words.plural(inside, 'step')} inside" if inside else ""
         context = words.compact(step.context) if step.context else ""
         step.shed()
-        known, side, mark, color = (self._numbers.a, "A", "- ", "bad") if row.a else (self._numbers.b, "B", "+ ", "good")
-        parts: list[Part] = [(f"{indent}{_name(step.name)}", color), (f"  #{known[step]}, only in {side}{more}  ", "dim")]
-        parts.append((safe.one_line(context, self._column), ""))
+        side, mark, color = ("A", "- ", "bad") if row.a else ("B", "+ ", "good")
+        number = (self._numbers.a if row.a else self._numbers.b)[step]
+        parts: list[Part] = [(f"{indent}{_name(step.name)}", color)]
+        parts += [(f"  #{number}, only in {side}{more}  ", "dim"), (safe.one_line(context, self._column), "")]
         if not self._wide:
             return paint([(mark, color), *parts], self._style)
         return self._columns([(mark, color), *parts], []) if row.a else self._columns([(mark, color)], parts)
@@ -152,15 +159,23 @@ class _Writer:
 
     def _columns(self, left: list[Part], right: list[Part]) -> str:
         """Two columns with a bar between; each cut to its width, unless full."""
-        half = self._style._replace(width=self._column)
+        half, left, right = self._style._replace(width=self._column), _trimmed(left), _trimmed(right)
         plain = paint(left, half._replace(color=False))
         gap = " " * max(self._column - safe.width(plain), 0)
         bar = " │" if self._style.unicode else " |"
         middle: list[Part] = [(gap + bar, "dim")] if right else []
-        return paint(left, half) + paint(middle, self._style._replace(full=True)) + paint([(" ", ""), *right], half)
+        between = paint(middle, self._style._replace(full=True))
+        return paint(left, half) + between + paint([(" ", ""), *right], half)
 
     def _indent(self, depth: int) -> str:
         return "  " * min(depth, _INDENT)
+
+
+def _trimmed(parts: list[Part]) -> list[Part]:
+    """*parts* without blanks at the end, which would count as width."""
+    while parts and not parts[-1][0].strip():
+        parts = parts[:-1]
+    return [*parts[:-1], (parts[-1][0].rstrip(), parts[-1][1])] if parts else []
 
 
 def _name(text: str) -> str:

@@ -152,7 +152,7 @@ def _logs(page: Page, entries: list[dict[str, Any]], limit: int) -> Iterator[str
 def _log(page: Page, entry: dict[str, Any], limit: int) -> str:
     rest = {key: given for key, given in entry.items() if key != "_t"}
     message = value(rest.pop("message"), limit) if type(rest.get("message")) is str else ""
-    return f"<li>{page.moment(number(entry.get('_t')))}<div>{message} {said(rest, limit)}</div></li>"
+    return f"<li>{page.moment(number(entry.get('_t')))} {message} {said(rest, limit)}</li>"
 
 
 def _failure(node: Node, limit: int) -> Iterator[str]:

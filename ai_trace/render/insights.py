@@ -1,5 +1,5 @@
-"""Sections of the postmortem that look beyond the step that failed: where its knowledge came from, what an earlier
-good run did otherwise, what was called again and again, when nothing was heard. Pure.
+"""Sections of the postmortem that look beyond the step that failed: where its knowledge came from, what an
+earlier good run did otherwise, what was called again and again, when nothing was heard. Pure.
 """
 
 from __future__ import annotations
@@ -36,12 +36,13 @@ def knowledge(session: Session, record: Record) -> Iterator[str]:
         yield f"- … and {words.plural(len(told) - _VALUES, 'more value')} from earlier steps"
     if given:
         more = f" and {len(given) - _VALUES:,} more" if len(given) > _VALUES else ""
-        yield f"- From nowhere in the trace: {', '.join(blocks.quote(piece.path) for piece in given[:_VALUES])}{more}"
+        names = ", ".join(blocks.quote(piece.path) for piece in given[:_VALUES])
+        yield f"- From nowhere in the trace: {names}{more}"
     yield ""
 
 
 def divergence(session: Session, good: Session) -> Iterator[str]:
-    """Where *session* parts from *good*, the last run of the same agent that went well, and what differs first."""
+    """Where *session* parts from *good*, an earlier run that went well, and what differs first."""
     found = compare(good, session)
     yield "## First divergence from the last good run"
     yield ""
@@ -67,7 +68,8 @@ def _difference(one: Difference, session: Session, good: Session) -> str:
         which = "did not happen" if one.b is None else "happened only now"
         inside = f", with {words.plural(one.inside, 'step')} inside" if one.inside else ""
         return f"{where} {which}{inside}"
-    was, now = ("absent" if value is ABSENT else blocks.quote(words.spell(value)) for value in (one.was, one.now))
+    both = (one.was, one.now)
+    was, now = ("absent" if value is ABSENT else blocks.quote(words.spell(value)) for value in both)
     return f"{where}: {blocks.quote(one.path)} was {was}, now {now}"
 
 
@@ -85,9 +87,10 @@ def repeated_calls(session: Session, numbers: dict[Record, int]) -> Iterator[str
         context = blocks.quote_cell(words.compact(one.first.context))
         one.first.shed()
         spent = words.duration(one.total_ms)
-        first, last = f"{numbers[one.first]:,}", f"{numbers[one.last]:,}"
         name = blocks.quote_cell(one.first.name)
-        rows.append((f"{one.times:,}", f"{one.in_a_row:,}", name, context, f"{one.errors:,}", spent, first, last))
+        counts = f"{one.times:,}", f"{one.in_a_row:,}"
+        ends = f"{numbers[one.first]:,}", f"{numbers[one.last]:,}"
+        rows.append((*counts, name, context, f"{one.errors:,}", spent, *ends))
     head = ("Times:", "In a row:", "Step", "Context", "Failed:", "In all:", "First (step):", "Last (step):")
     yield from blocks.table(head, rows)
     yield ""
@@ -105,6 +108,8 @@ def silence(session: Session, numbers: dict[Record, int], *, day: bool) -> Itera
     for one in found:
         where = "between two steps"
         if one.inside is not None:
-            where = f"in step {numbers[one.inside]:,}, {words.route(session.path_to(one.inside), blocks.quote)}"
-        yield f"- {words.duration((one.end - one.start) * 1000)} from {words.moment(one.start, day=day)}, {where}"
+            path = words.route(session.path_to(one.inside), blocks.quote)
+            where = f"in step {numbers[one.inside]:,}, {path}"
+        took = words.duration((one.end - one.start) * 1000)
+        yield f"- {took} from {words.moment(one.start, day=day)}, {where}"
     yield ""

@@ -1,7 +1,7 @@
 """Where a value came from, in words: the same sentence on the terminal, in Markdown and on a page. Pure.
 
-Recorded text goes through *quote* and values through *spell*, which make them safe for their place; all other
-words are ours.
+Recorded text goes through *quote* and values through *spell*, which make them safe for their place; all
+other words are ours.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _HOW: Final = {
 
 
 def sentence(piece: Piece, quote: Quote, spell: Quote) -> str:
-    """How *piece* came here, from "came from" on; "is new here" or "comes from nowhere in the trace" if it did not."""
+    """How *piece* came here: "came from …", or that it comes from nowhere."""
     if not piece.way:
         return "was said here first" if piece.where == "log" else "comes from nowhere in the trace"
     first, *later = piece.way

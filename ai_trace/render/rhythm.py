@@ -45,13 +45,13 @@ class Silence(NamedTuple):
 def loops(session: Session, count: int = 5) -> list[Loop]:
     """The *count* calls that came most often, at least three times each."""
     keys = {
-        record: (record.name, hash(canonical(context)))  # the hash: a hundred thousand prompts are much to hold
+        record: (record.name, hash(canonical(context)))  # 100,000 prompts would be much to hold
         for record, context, _ in sweep(session.steps)
         if context
     }
     groups: dict[tuple[str, int], list[Record]] = {}
     rows: dict[tuple[str, int], int] = {}
-    running: dict[str | None, tuple[tuple[str, int] | None, int]] = {}  # parent -> its last call, and how many times
+    running: dict[str | None, tuple[tuple[str, int] | None, int]] = {}  # parent -> last call, how often so far
     for record in session.steps:
         key = keys.get(record)
         before, times = running.get(record.parent, (None, 0))
@@ -67,11 +67,12 @@ def loops(session: Session, count: int = 5) -> list[Loop]:
 
 def _loop(group: list[Record], in_a_row: int) -> Loop:
     errors = sum(record.outcome == "error" for record in group)
-    return Loop(group[0], group[-1], len(group), in_a_row, errors, sum(duration_of(record) or 0 for record in group))
+    total_ms = sum(duration_of(record) or 0 for record in group)
+    return Loop(group[0], group[-1], len(group), in_a_row, errors, total_ms)
 
 
 def silences(session: Session, count: int = 3) -> list[Silence]:
-    """The *count* longest silences, the longest first; only those of a second and a twentieth of the run at least."""
+    """The *count* longest silences, longest first; each at least a second, and a twentieth of the run."""
     signs = _signs(session)
     least = max(_SHORTEST_S, _SHARE * (signs[-1] - signs[0])) if signs else 0.0
     gaps = [(end - start, start, end) for start, end in zip(signs, signs[1:]) if end - start >= least]
@@ -93,7 +94,7 @@ def _known(*times: object) -> Iterable[float]:
 
 
 def _around(session: Session, start: float, end: float) -> Record | None:
-    """The innermost of the steps that were open from *start* to *end*; of several, the one that began last."""
+    """The innermost step that was open from *start* to *end*; of several, the one that began last."""
     found = None
     for record in session.steps:
         began = number(record.started_at)

@@ -19,7 +19,7 @@ from .details import block, details, fields, log_line, title
 from .ink import Style, paint, signs, wrapped
 from .verdict import remarks, verdict
 
-__all__ = ["Style", "session", "header", "tree", "damage", "block", "log_line"]
+__all__ = ["Style", "session", "header", "tree", "branches", "damage", "block", "log_line"]
 
 _SHOWN_DAMAGE: Final = 20  # places, unless full
 
@@ -98,19 +98,37 @@ def tree(
     """
     wanted, around = _choose(shown, keep)
     roots = [node for node in shown.tree if node in around]
-    waiting = [(node, "", True, False) for node in reversed(roots)]
+    yield from branches(
+        [(node, "", True, False) for node in roots], style, state=shown.state, now=now,
+        whole=wanted.__contains__, shown=around.__contains__, depth=depth,
+    )  # fmt: skip
+
+
+def branches(
+    places: Iterable[tuple[Node, str, bool, bool]],
+    style: Style,
+    *,
+    state: str,
+    now: float | None = None,
+    whole: Callable[[Node], bool] = lambda node: True,
+    shown: Callable[[Node], bool] = lambda node: True,
+    depth: int | None = None,
+) -> Iterator[str]:
+    """The trees under *places*: each a node, what stands before its lines, whether it is a root, and whether
+    a brother follows. All is told of a node that is *whole*; of the others that are *shown*, the name."""
+    waiting = list(places)[::-1]
     while waiting:
         node, prefix, root, more = waiting.pop()
-        children = [child for child in node.children if child in around]
+        children = [child for child in node.children if shown(child)]
         hidden = bool(children) and depth is not None and node.depth + 1 >= depth
         if hidden:
             children = []
         head, rest = _indent(prefix, root, more, style)
         innermost = not any(child.record.open for child in node.children)
-        told = title(node.record, style, state=shown.state, now=now, innermost=innermost)
+        told = title(node.record, style, state=state, now=now, innermost=innermost)
         yield paint([(head, "dim"), *told], style)
         below = rest + (signs(style).bar if children else "   ")
-        if node in wanted:
+        if whole(node):
             yield from details(node.record, style, indent=below, repeats=_repeats_a_child(node))
         if hidden:
             inside = words.plural(sum(1 for _ in walk(node.children)), "step")

@@ -39,8 +39,8 @@ def test_duckdb_reads_the_journal(run: tuple[Any, Path]) -> None:
     assert [("thinking \U0001f680",)] == duckdb.sql(asked).fetchall()
 
 
-def test_duckdb_reads_the_database(run: tuple[Any, Path], tmp_path: Path) -> None:
-    """The same counts through the CSV."""
+def test_duckdb_reads_the_csv(run: tuple[Any, Path], tmp_path: Path) -> None:
+    """The same counts, with the types that DuckDB finds by itself."""
     duckdb = pytest.importorskip("duckdb", reason="needs duckdb")
     path = tmp_path / "run.csv"
     path.write_bytes(b"".join(csv.export(run[0], Losses())))
