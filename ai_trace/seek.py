@@ -13,7 +13,7 @@ from typing import Final
 
 from . import disk
 from .line import Unproven, decode, glance_block
-from .lines import BLOCK, Lines, last_lines
+from .lines import BLOCK, MAX_LINE, Lines, last_lines
 from .reader import scan
 from .record import Damage, Record, number
 from .tree import ended_at
@@ -95,6 +95,8 @@ def _backwards(step: Record) -> Iterator[Record]:
             if first is not None and ends and max(ends) < first - _CLOCK_S:
                 return
             half = block[:cut] if cut or not start else block
+            if len(half) > MAX_LINE:
+                half = b"\n"  # the end of something that is no step
             end = start
     finally:
         disk.active.close(fd)

@@ -94,9 +94,9 @@ def test_sessions_in_order_are_exit_code_0(world: World) -> None:
         (lambda raw: raw.replace(b'"n":0', b'"n":NaN'), "NaN is no number"),
         (lambda raw: raw.replace(b'"n":0', b'"n":0,"n":1'), "twice"),
         (lambda raw: raw[:-9], "cut off"),
-        (lambda raw: raw[:-1] + bytes(99), "NUL bytes"),
+        (lambda raw: raw + bytes(99), "NUL bytes"),
         (lambda raw: raw + b"[1, 2]\n", "not a step"),
-        (lambda raw: b"\x1f\x8b" + raw, "not"),
+        (lambda raw: b"\x1f\x8b" + raw, "garbage before a step"),
     ],
 )
 def test_what_happens_to_lines_has_a_name(world: World, change: Callable[[bytes], bytes], says: str) -> None:

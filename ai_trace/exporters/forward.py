@@ -111,7 +111,7 @@ class Forwarder:
         ended: list[Record] = []
         for event in events:
             if event.kind == "notice" and "from its start" in event.text:
-                self._state.forget(event.text.split(" ")[0])
+                self._state.forget(event.text)
                 self._say(event.text)
             self._ran = self._ran or event.text == "running"
             record = event.record
@@ -195,9 +195,10 @@ class _State:
         sizes = {name: _size(os.path.join(place, name)) for name in self._mine}
         return [name for name, offset in self._mine.items() if type(offset) is int and sizes[name] < offset]
 
-    def forget(self, name: str) -> None:
-        """The journal *name* was cut or made anew: it is new from its first byte on."""
-        self._mine.pop(name, None)
+    def forget(self, text: str) -> None:
+        """The journal that *text* begins with was cut or made anew: it is new from its first byte on."""
+        for name in [name for name in self._mine if text.startswith(name)]:
+            del self._mine[name]
 
     def save(self) -> None:
         """Replace the file as a whole."""

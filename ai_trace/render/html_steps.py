@@ -18,6 +18,7 @@ from .html_values import escaped, fields, line, said, text_block, value
 __all__ = ["steps", "knowledge", "error", "traceback", "inflight"]
 
 MAX_BYTES: Final = 48 * 1024 * 1024  # of what finished steps saw and said; failures are told all the same
+_PART: Final = 100  # steps that a browser lays out together, once they come near the window
 _LEVELS: Final = 12  # of indentation
 _BRIEF: Final = 140  # characters of a line
 _FEW: Final = 50  # of an object or list in it; of a longer one only how much it holds
@@ -29,20 +30,22 @@ _SAID: Final = {"ok": "", "error": "failed", "cancelled": "cancelled", "open": "
 def steps(page: Page, origins: Origins) -> Iterator[str]:
     """The whole list; what finished steps saw and said, as far as `MAX_BYTES` go."""
     room = MAX_BYTES
-    yield '<ol id="list">\n'
-    for node in page.nodes:
+    yield '<div id="list" role="list">'
+    for at, node in enumerate(page.nodes):
+        if at % _PART == 0:
+            yield f'{"</ol>" if at else ""}\n<ol class="part" role="presentation">\n'
         inside = "".join(body(page, origins, node, blocks.BRIEF))
         if len(inside) > room and kind(node.record) not in ("error", "open"):
             inside = _left_out(page, node.record, len(inside))
         room -= len(inside)
         yield from _step(page, node, inside)
         node.record.shed()
-    yield "</ol>\n"
+    yield "</ol></div>\n"
 
 
 def _step(page: Page, node: Node, inside: str) -> Iterator[str]:
     word, level = kind(node.record), min(node.depth, _LEVELS)
-    yield f'<li id="{page.anchors[node.record]}" class="{word} d{level}" aria-level="{node.depth + 1}">'
+    yield f'<li id="{page.anchors[node.record]}" class="{word} d{level}" role="listitem" aria-level="{node.depth + 1}">'
     yield f"<details><summary>{_line(page, node, word)}</summary>{inside}</details></li>\n"
 
 

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from ai_trace import disk
+from tests.faults import IN_MEMORY
 
 __all__ = ["Crash", "RecordingDisk", "deaths", "power_cuts", "check_each"]
 
@@ -247,7 +248,7 @@ def check_each(crashes: Iterator[Crash], check: Callable[[str, Crash], None]) ->
     """Lay each world out in a folder and call *check(folder, crash)*; answers how many there were."""
     count = 0
     for count, crash in enumerate(crashes, 1):
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
             for name, content in crash.files.items():
                 with open(os.path.join(folder, name), "wb") as file:
                     file.write(content)

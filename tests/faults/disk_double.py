@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from ai_trace import disk
+from tests.faults import IN_MEMORY
 
 __all__ = ["FAULTS", "Fault", "FailingDisk", "open_descriptors", "run_failing_each_call"]
 
@@ -155,7 +156,7 @@ def run_failing_each_call(
     Returns how many runs it took until one met no failure. The check runs with the real disk back in place.
     """
     for nth in range(1, limit):
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
             double = FailingDisk(nth, fault, lasting=lasting)
             with double.in_place():
                 answer = scenario(folder, double)

@@ -8,6 +8,7 @@
   const [NAME, OUTCOME, DEPTH, AT, MS, ROW] = [0, 1, 2, 3, 4, 5]; // of a row of the data
   let data = JSON.parse(one("#data").textContent);
   let items = []; // the list's <li>, one for each row
+  let parts = []; // the <ol> that they stand in, a hundred in each
   let texts = []; // what search looks in, made when first needed
   let current = -1; // the row that the keys are at
 
@@ -27,12 +28,11 @@
   let view = null; // {from, to} in ms, null for all
   let tops = [], height = 0, step = 14, drag = null, drawing = 0;
 
-  const end = () => Math.max(1e-3, ...ends);
-  let ends = [];
-  const shown = () => view || { from: 0, to: ends.length ? end() * 1.005 : 1 };
+  let end = 1; // ms from the start of the run to the end of the last bar, and a little air
+  const shown = () => view || { from: 0, to: end };
 
   function arrange() {
-    ends = [data.rows.reduce((most, row) => Math.max(most, row[AT] + row[MS]), 0)];
+    end = 1.005 * data.rows.reduce((most, row) => Math.max(most, row[AT] + row[MS]), 1e-3);
     const rows = data.lanes.reduce((sum, lane) => sum + lane[1], 0);
     const labels = data.lanes.length > 1 || data.lanes.some((lane) => lane[0] !== "main") ? LABEL : 3;
     step = Math.max(4, Math.min(18, Math.floor((230 - labels * data.lanes.length) / Math.max(rows, 1))));
@@ -167,9 +167,9 @@
   }
 
   function look(from, to) {
-    const all = end() * 1.005, wide = Math.max(to - from, all * 1e-7, 1e-4);
-    from = Math.min(Math.max(from, 0), Math.max(all - wide, 0));
-    view = wide >= all ? null : { from, to: from + wide };
+    const wide = Math.max(to - from, end * 1e-7, 1e-4);
+    from = Math.min(Math.max(from, 0), Math.max(end - wide, 0));
+    view = wide >= end ? null : { from, to: from + wide };
     draw();
   }
 
@@ -237,7 +237,7 @@
   // ---- The list: search, filters, folding
 
   const folded = new Set(); // elements whose inside is folded away
-  let textOf = (at) => (texts[at] ??= items[at].textContent.toLowerCase());
+  const textOf = (at) => (texts[at] ??= items[at].textContent.toLowerCase());
 
   function apply() {
     const words = one("#search").value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -264,6 +264,12 @@
       item.classList.toggle("around", states[at] === 1);
       if (above === Infinity && idle && folded.has(item)) above = depth; // a search looks into folded steps, too
     }
+    for (const part of parts) {
+      const rows = [...part.children].reduce((sum, item) => sum + !item.hidden, 0);
+      part.style.setProperty("--rows", rows);
+      part.hidden = !rows;
+    }
+    one("#steps").classList.toggle("sieved", !idle || folded.size > 0);
     const total = one("#count").dataset.total;
     one("#count").textContent = idle ? total : `${count.toLocaleString("en")} of ${total}`;
     one("#none").hidden = count > 0;
@@ -300,13 +306,13 @@
 
   // ---- One step: where the keys are, and what an address names
 
-  function go(at, { focus = true } = {}) {
+  function go(at, { focus = true, scroll = true } = {}) {
     if (items[current]) items[current].classList.remove("at");
     current = at;
     if (!items[at]) return;
     items[at].classList.add("at");
     if (focus) one("summary", items[at]).focus({ preventScroll: true });
-    items[at].scrollIntoView({ block: "nearest" });
+    if (scroll) items[at].scrollIntoView({ block: "nearest" });
     draw();
   }
 
@@ -422,25 +428,17 @@
     tools(fresh, names);
     if (!list || !next) return next ? location.reload() : undefined;
     const at = items[current], known = new Map(items.map((item) => [item.id, item]));
-    let place = list.firstElementChild;
-    for (const item of [...next.children]) {
-      let mine = known.get(item.id);
-      known.delete(item.id);
-      if (!mine || mine.classList.contains("open")) { // what has ended does not change any more
-        const newer = document.adoptNode(item);
-        if (mine) {
-          one("details", newer).open = one("details", mine).open;
-          if (place === mine) place = mine.nextElementSibling;
-          mine.remove();
-        }
-        list.insertBefore(newer, place);
-      } else if (mine === place) place = place.nextElementSibling;
-      else list.insertBefore(mine, place);
+    const focused = at && at.contains(document.activeElement);
+    for (const item of next.querySelectorAll(".part > li")) {
+      const mine = known.get(item.id);
+      if (!mine) continue;
+      if (mine.classList.contains("open")) one("details", item).open = one("details", mine).open;
+      else item.replaceWith(mine); // what has ended does not change any more
     }
-    for (const gone of known.values()) gone.remove();
+    list.replaceWith(document.adoptNode(next));
     read();
     current = at ? items.findIndex((item) => item.id === at.id) : -1;
-    if (items[current]) items[current].classList.add("at");
+    if (items[current]) go(current, { focus: focused, scroll: false });
     apply();
   }
 
@@ -454,7 +452,9 @@
   }
 
   function read() {
-    items = [...(one("#list")?.children || [])];
+    items = [...document.querySelectorAll(".part > li")];
+    parts = [...document.querySelectorAll(".part")];
+    for (const part of parts) part.style.setProperty("--rows", part.children.length);
     texts = [];
     foldButtons();
     arrange();
@@ -474,10 +474,10 @@
     one("#tools").addEventListener("submit", (event) => event.preventDefault());
     one("#fold").addEventListener("click", foldAll);
     one("#help").addEventListener("click", help);
-    one("#list")?.addEventListener("click", (event) => {
-      const item = event.target.closest("#list > li"), at = items.indexOf(item);
+    one("#steps").addEventListener("click", (event) => {
+      const item = event.target.closest(".part > li"), at = items.indexOf(item);
       if (event.target.closest(".fold")) fold(at, !folded.has(item)), apply();
-      else if (event.target.closest("#list > li > details > summary") && !event.target.closest("a")) go(at, { focus: false });
+      else if (event.target.closest(".part > li > details > summary") && !event.target.closest("a")) go(at, { focus: false });
     });
     document.addEventListener("mouseover", (event) => { // a time in the reader's own zone
       const time = event.target.closest?.("time");
