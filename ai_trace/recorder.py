@@ -12,35 +12,27 @@ inside a call of ours, and what it asks for now (from a handler or a finalizer) 
 
 from __future__ import annotations
 
-import atexit
 import errno
-import json
 import os
-import sys
 import threading
-import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import alive, clock, disk, journal, live, safe
+from . import alive, clock, disk, journal, lifetime, live, safe
 from .blackbox import BlackBox, sibling
 from .line import Parts, encode_step, quote, seconds
-from .record import FORMAT, VERSION
+from .news import News, reason
 from .sinks import Tally
 
 if TYPE_CHECKING:
     from .seal import Seal
 
-__all__ = ["Recorder", "complain"]
+__all__ = ["Recorder"]
 
 CHECK_EVERY_NS = 100_000_000  # a look at the journal's path costs 1 µs: ten times a second is seldom enough
 MOST_NAMES = 10_000  # sessions of one agent that may begin in one second
-
 MOST_FAILURES = 3  # input/output errors on one file before another is tried
 LONGEST_WAIT = 2.0  # seconds that the end of the process may wait for a thread inside a write
-
-_all: weakref.WeakSet[Recorder] = weakref.WeakSet()
-_watching = False
 
 
 class Recorder:
@@ -75,34 +67,32 @@ class Recorder:
         rotation: tuple[int, int],
     ) -> None:
         self.session_id = stamp
-        self.dropped: dict[str, int] = {}
         self.tally = Tally()
         self._folder = folder
-        self._agent = agent
+        self._stem = safe.file_name(agent)
         self._stamp = stamp
         self._trace_id = trace_id
-        self._meta_text = "{}"
         self._sync = sync
-        self._parent = parent
         self._most_bytes, self._most_ns = rotation
         self._rotate_at_ns = 0
         self._seal = seal
-        self._began_ns = clock.active.wall_ns()
         self._segment = 0
         self.path = self._named()
+        rest: dict[str, Any] = {"started_at": clock.active.wall_ns() / 1e9}
+        if parent is not None:
+            rest["parent"] = parent
+        if seal is not None:
+            rest["seal"] = seal.kind
+        self._news = News({"agent": agent, "session_id": stamp, "trace_id": trace_id}, rest)
+        self.dropped = self._news.dropped
         self._journal: journal.Journal | None = None
         self._box: BlackBox | None = None
-        self._untold: dict[str, int] = {}  # drops since the last line
-        self._notices: list[str] = []
-        self._session_told = False
-        self._news = True  # something rides on the next line
         self._checked_ns = self._check_at_ns = 0
         self._failures = 0
-        self._said: set[str] = set()
         self._lock = threading.RLock()
         self._inside: Callable[[], bool] = self._lock._is_owned  # type: ignore[attr-defined]
         self._put_off: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
-        _watch(self)
+        lifetime.watch(self)
 
     def __del__(self) -> None:
         if getattr(self, "_journal", None) is not None:
@@ -147,9 +137,9 @@ class Recorder:
                 book = self._journal
                 if book is None or not self._checked_ns <= step.finished_ns < self._check_at_ns:
                     book = self._look_after(step.finished_ns)
-                if self._news:
-                    book.append(encode_step(step, self._tell(), book.room))
-                    self._forget_news()
+                if self._news.waiting:
+                    book.append(encode_step(step, self._news.tell(), book.room))
+                    self._news.told()
                 else:
                     book.append(encode_step(step, "", book.room))
             except Exception as err:
@@ -177,18 +167,19 @@ class Recorder:
         if self._put_off:
             self._catch_up()
 
-    def drop(self, reason: str) -> None:
+    def drop(self, why: str) -> None:
         """Count a record that could not be kept."""
         with self._lock:
-            self._drop(reason, 1)
+            self._news.drop(why)
 
     def set_meta(self, meta_text: str) -> None:
         """The session's meta changed; the next line tells it."""
         with self._lock:
-            self._meta_text, self._session_told, self._news = meta_text, False, True
+            self._news.meta_text = meta_text
+            self._news.retell()
 
     def _catch_up(self) -> None:
-        """Do what was put off while the lock's holder was inside."""
+        """Do what was put off while this thread was inside."""
         while self._put_off:
             act, args = self._put_off.pop(0)
             act(*args)
@@ -197,7 +188,7 @@ class Recorder:
 
     def _named(self) -> str:
         segment = f".{self._segment}" if self._segment else ""
-        return os.path.join(self._folder, f"{safe.file_name(self._agent)}_{self.session_id}{segment}.jsonl")
+        return os.path.join(self._folder, f"{self._stem}_{self.session_id}{segment}.jsonl")
 
     def _open_files(self) -> journal.Journal:
         """Make the journal and the black box under the first free name."""
@@ -206,19 +197,20 @@ class Recorder:
             if (book := self._claim(self.path)) is not None:
                 break
             if self._segment:
-                self._segment += 1
+                self._begin_segment()
             else:
-                self.session_id = f"{self._stamp}-{number}"
+                self.session_id = self._news.session["session_id"] = f"{self._stamp}-{number}"
             self.path = self._named()
         else:
             raise OSError(errno.EEXIST, f"no free name for a journal after {MOST_NAMES} tries", self.path)
-        self._journal, self._session_told, self._news = book, False, True
+        self._journal = book
+        self._news.retell()
         self._rotate_at_ns = clock.active.wall_ns() + self._most_ns
         if self._sync != "never":
             try:
                 journal.sync_folder(self.path)
             except OSError as err:
-                self._notice(f"the folder could not be synced ({_reason(err)}): a power cut may take the journal")
+                self._news.notice(f"the folder could not be synced ({reason(err)}): a power cut may take the journal")
         return book
 
     def _claim(self, path: str) -> journal.Journal | None:
@@ -231,7 +223,7 @@ class Recorder:
         except FileExistsError:
             return None
         except OSError as err:  # steps in flight stay unseen, finished ones are kept
-            self._notice(f"no black box: {_reason(err)}")
+            self._news.notice(f"no black box: {reason(err)}")
         try:
             book = self._new_journal(path)
         except BaseException as err:
@@ -263,11 +255,11 @@ class Recorder:
                 self._begin_segment()
                 return self._begin_anew()
             return book
-        self._notice(f"the journal was {fate} by someone")
+        self._news.notice(f"the journal was {fate} by someone")
         if fate == "truncated":
             return book
         if fate == "deleted" and lines:
-            self._drop("the journal was deleted", lines)
+            self._news.drop("the journal was deleted", lines)
         return self._begin_anew()
 
     def _begin_anew(self) -> journal.Journal:
@@ -297,37 +289,8 @@ class Recorder:
             if box is not None:
                 box.remove()
 
-    # What rides on the next line
-
     def _header(self, at: int) -> bytes:
-        return live.encode_header(self._session_text(), at, alive.identity())
-
-    def _session_text(self) -> str:
-        session: dict[str, Any] = {"agent": self._agent, "session_id": self.session_id, "trace_id": self._trace_id}
-        rest: dict[str, Any] = {"pid": os.getpid(), "host": alive.host(), "started_at": self._began_ns / 1e9}
-        rest.update(format=FORMAT, writer=VERSION)
-        if self._segment:
-            rest["segment"] = self._segment
-        if self._parent:
-            rest["parent"] = self._parent
-        if self._seal is not None:
-            rest["seal"] = self._seal.kind
-        head, tail = json.dumps(session, separators=(",", ":")), json.dumps(rest, separators=(",", ":"))
-        return f'{head[:-1]},"meta":{self._meta_text},{tail[1:]}'
-
-    def _tell(self) -> str:
-        news = ""
-        if not self._session_told:
-            news += f',"session":{self._session_text()}'
-        if self._notices:
-            news += f',"notice":{json.dumps(self._notices)}'
-        if self._untold:
-            news += f',"dropped":{json.dumps(self._untold)}'
-        return news
-
-    def _forget_news(self) -> None:
-        self._session_told, self._news = True, False
-        self._notices, self._untold = [], {}
+        return live.encode_header(self._news.header(), at, alive.identity())
 
     # When the disk says no
 
@@ -339,10 +302,10 @@ class Recorder:
         """
         self._complain(err)
         if isinstance(err, journal.Unsynced):
-            self._notice(f"a step was written, but not synced ({_reason(err)}): a power cut may take it")
+            self._news.notice(f"a step was written, but not synced ({reason(err)}): a power cut may take it")
             self._failures = MOST_FAILURES
         else:
-            self._drop(_reason(err), 1)
+            self._news.drop(reason(err))
             self._failures += getattr(err, "errno", None) == errno.EIO
         if self._failures >= MOST_FAILURES and self._journal is not None:
             self._failures = 0
@@ -354,25 +317,11 @@ class Recorder:
 
     def _unseen(self, err: Exception) -> None:
         """The black box was refused: nothing is lost while the process lives, but a viewer sees less."""
-        self._notice(f"the black box could not be written: {_reason(err)}")
+        self._news.notice(f"the black box could not be written: {reason(err)}")
         self._complain(err)
 
-    def _drop(self, reason: str, count: int) -> None:
-        self.dropped[reason] = self.dropped.get(reason, 0) + count
-        self._untold[reason] = self._untold.get(reason, 0) + count
-        self._news = True
-
-    def _notice(self, sentence: str) -> None:
-        if sentence not in self._notices and len(self._notices) < 20:
-            self._notices.append(sentence)
-        self._news = True
-
     def _complain(self, err: Exception) -> None:
-        """One line on stderr for each kind of trouble."""
-        kind = _reason(err)
-        if kind not in self._said:
-            self._said.add(kind)
-            complain(f"cannot record to {self.path}", err)
+        self._news.complain(f"cannot record to {self.path}", err)
 
     # The end, and the fork
 
@@ -405,6 +354,7 @@ class Recorder:
 
     def _begin_segment(self) -> None:
         self._segment += 1
+        self._news.rest["segment"] = self._segment
         self.path = self._named()
 
     def after_fork(self) -> None:
@@ -420,46 +370,5 @@ class Recorder:
             except OSError:
                 pass
         self._box = self._journal = None
-        self._untold, self._notices, self._session_told, self._news = {}, [], False, True
+        self._news.forget()
         self._begin_segment()
-
-
-def _reason(err: Exception) -> str:
-    """Why a record could not be kept: the system's name for it, "ENOSPC", else the error's type."""
-    number = getattr(err, "errno", None)
-    return errno.errorcode.get(number, type(err).__name__) if number else type(err).__name__
-
-
-def _watch(recorder: Recorder) -> None:
-    """Have *recorder* closed at exit and renewed in forked children; nothing is registered at import."""
-    global _watching
-    if not _watching:
-        _watching = True
-        atexit.register(_close_all)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_renew_all)
-    _all.add(recorder)
-
-
-def _close_all() -> None:
-    for recorder in list(_all):
-        recorder.close("the process ended")
-
-
-def _renew_all() -> None:
-    clock.active.reseed()
-    for recorder in list(_all):
-        recorder.after_fork()
-    # The children of `multiprocessing` end by `os._exit`, past `atexit`; they run its own finalizers.
-    util: Any = sys.modules.get("multiprocessing.util")
-    if util is not None:
-        util.register_after_fork(_close_all, lambda _: util.Finalize(None, _close_all, exitpriority=0))
-
-
-def complain(what: str, err: Exception) -> None:
-    """Say on stderr, in one line, that tracing failed; a closed or broken stderr does not reach the agent."""
-    try:
-        if sys.stderr is not None:
-            sys.stderr.write(f"ai_trace: {safe.one_line(what)}: {safe.one_line(str(err))}; the agent goes on\n")
-    except Exception:
-        pass

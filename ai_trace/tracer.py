@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from . import clock, safe, settings
 from .capture import Blind, Capture
 from .record import LIMITS, Limits
-from .recorder import Recorder, complain
+from .news import complain
+from .recorder import Recorder
 from .redact import DEFAULT_RULES, Redactor, Rules
 from .sinks import Memory, Nothing, Sink
 from .step import Origin, Step

@@ -25,7 +25,7 @@ FLAGS = (
     "--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-dev-shm-usage", "--mute-audio",
     "--hide-scrollbars", "--remote-debugging-port=0", "--remote-allow-origins=*",
 )  # fmt: skip
-PATIENCE_S = 15.0  # for one answer; a loaded machine is slow, a hanging browser is a failure
+PATIENCE_S = 60.0  # for one answer; a loaded machine is slow, a hanging browser is a failure
 
 
 def path() -> str | None:

@@ -17,10 +17,10 @@ FLOORS = {
     0: ["exceptions", "parse", "record", "clock", "disk", "safe"],
     1: [
         "arrays", "forms", "plain", "secret_rules", "secret_names", "redact", "line", "live", "alive",
-        "current", "settings", "matching", "spans", "genai", "sweep", "seal", "whole",
+        "current", "settings", "lifetime", "matching", "spans", "genai", "sweep", "seal", "whole",
     ],
     2: [
-        "capture", "blackbox", "journal", "sealed_journal", "sinks", "recorder", "lines", "sniff", "leaks", "reader", "totals",
+        "capture", "blackbox", "journal", "sealed_journal", "news", "sinks", "recorder", "lines", "sniff", "leaks", "reader", "totals",
         "tree", "census", "reference", "sightings", "provenance", "session", "alignment", "timing",
     ],
     3: ["step", "surround", "traced", "merge", "folder", "seek", "growing", "follow", "render", "snapshot", "verify", "repair"],
@@ -33,7 +33,7 @@ PLACE = {room: (floor, at) for floor, rooms in FLOORS.items() for at, room in en
 PACKAGE = os.path.join(ROOT, "ai_trace")
 
 # The recording side and the reading side meet on floors 0 and 1 alone, and in the tracer that saves.
-WRITERS = {"capture", "blackbox", "journal", "sealed_journal", "sinks", "recorder", "step", "traced"}
+WRITERS = {"capture", "blackbox", "journal", "sealed_journal", "news", "sinks", "recorder", "step", "traced"}
 READERS = {
     "alignment", "census", "folder", "follow", "growing", "lines", "merge", "provenance", "reader",
     "reference", "render", "repair", "session", "sightings", "snapshot", "sniff", "timing", "totals", "tree",

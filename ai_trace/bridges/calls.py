@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .. import clock
 from ..current import Node, enter, leave
 from ..genai import RESPONSE_MODEL
-from ..recorder import complain
+from ..news import complain
 from ..step import Step, current_step
 
 if TYPE_CHECKING:

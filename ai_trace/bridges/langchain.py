@@ -20,7 +20,7 @@ from uuid import UUID
 from ..current import Node, enter, leave
 from ..exceptions import UsageError
 from ..genai import ARGUMENTS, CALL_ID, OPERATION, RESULT, TOOL
-from ..recorder import complain
+from ..news import complain
 from .calls import Call, Source
 from .words import asked, get, plain_form, without_none
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..current import Node, enter, leave
 from ..exceptions import UsageError
 from ..genai import ARGUMENTS, INPUT_MESSAGES, MODEL, OPERATION, OUTPUT_MESSAGES, RESULT, TOOL
-from ..recorder import complain
+from ..news import complain
 from .calls import Call, Source
 from .openai import response_answer
 from .words import get, plain_form, without_none

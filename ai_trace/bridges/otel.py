@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import clock
 from ..exceptions import UsageError
 from ..genai import OPENINFERENCE, RESPONSE_MODEL
-from ..recorder import complain
+from ..news import complain
 from ..step import Step
 from ..tracer import Tracer
 from .calls import Source

@@ -33,6 +33,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "view": ("view", "one session as a tree: what the agent saw and did"),
         "at": ("at", "what a step knew: where each value came from, and how old it was"),
         "diff": ("diff", "two runs compared: the first divergence, and all that differs"),
+        "report": ("report", "write a session, or two compared, as one HTML page"),
+        "serve": ("serve", "the folder in a browser, live while sessions run"),
         "tail": ("tail", "the last steps, then each step and log as it happens"),
         "stats": ("stats", "counts, error rates, durations, tokens and cost"),
         "save": ("save", "write the snapshot and the postmortem of a session"),

@@ -19,7 +19,7 @@ from ..record import Damage, Record
 from ..render import terminal, words
 from ..render.ink import Style, paint, signs
 from ..session import step_dict
-from ..tree import Node, link
+from ..tree import Node, link, walk
 from . import times
 from .output import Stop
 
@@ -199,9 +199,9 @@ class _Grove:
         self._late = late
         self._keep = keep
         self._state = state
-        self._places: dict[str, int] = {}  # id of a late step that was shown -> its depth
+        self._told: set[str] = set()  # ids of the late steps that stand above what was shown
         self._held: dict[str, list[Node]] = {}  # id of the step around -> those inside it, by end
-        self._holds = 0
+        self._sizes: dict[Node, int] = {}  # of the trees held back, in steps
         self._chosen: set[Node] = set()
         self.shown = False
 
@@ -210,21 +210,20 @@ class _Grove:
         for node in self._trees(steps):
             self.shown = True
             above = self._around(node.record)
-            for step in above:
-                if step.id not in self._places:
-                    self._places[step.id] = len(self._places) and self._depth(step)
-                    yield from self._branch(Node(step), self._places[step.id], style, now, depth)
+            for at, step in enumerate(above):
+                if step.id not in self._told:
+                    self._told.add(step.id)
+                    yield from self._branch(Node(step), at, style, now, depth)
             yield from self._branch(node, len(above), style, now, depth)
 
     def _trees(self, steps: Iterable[Record]) -> Iterator[Node]:
         """Each step that stands at the top or in a late one, with all that was held back for it."""
+        held = 0
         for step in steps:
             inside = self._held.pop(step.id, [])
-            self._holds -= len(inside)
-            if step.id in self._places:
-                yield from inside
-                continue
-            wanted = self._keep(step)
+            size = sum(map(self._sizes.pop, inside))
+            held -= size
+            wanted = step.id not in self._told and self._keep(step)
             if not (wanted or inside):
                 continue
             node = _node(step, inside)
@@ -232,62 +231,51 @@ class _Grove:
                 self._chosen.add(node)
             if step.parent is None or step.parent in self._late:
                 yield node
-            else:
-                self._held.setdefault(step.parent, []).append(node)
-                self._holds += 1
-                if self._holds > MAX_HELD:
-                    yield from self._release()
+                continue
+            self._held.setdefault(step.parent, []).append(node)
+            self._sizes[node] = size + 1
+            held += size + 1
+            if held > MAX_HELD:
+                yield from self._release()
+                held = 0
         yield from self._release()
 
     def _release(self) -> Iterator[Node]:
-        held, self._held, self._holds = self._held, {}, 0
+        held, self._held = self._held, {}
+        self._sizes.clear()
         for nodes in held.values():
             yield from nodes
 
     def _around(self, step: Record) -> list[Record]:
         """The late steps around *step*, outermost first."""
         path: list[Record] = []
-        while step.parent in self._late and len(path) < 1000:
+        while step.parent in self._late and self._late[step.parent or ""] not in path:
             step = self._late[step.parent or ""]
-            if step in path:
-                break
             path.append(step)
         return path[::-1]
-
-    def _depth(self, step: Record) -> int:
-        return len(self._around(step))
 
     def _branch(
         self, node: Node, above: int, style: Style, now: float | None, depth: int | None
     ) -> Iterator[str]:
         if depth is not None and above >= depth:
             return
-        prefix = signs(style).bar * max(0, above - 1)
-        place = (node, prefix, above == 0, True)
+        late = node.record.id in self._told
+        below = [*walk(node.children)]
+        for one in below:
+            one.depth = one.parent.depth + 1 if one.parent is not None else 0
         yield from terminal.branches(
-            [place], style, state=self._state, now=now, depth=None if depth is None else depth - above,
-            whole=lambda one: one in self._chosen or one.record.id in self._places and self._keep(one.record),
+            [(node, signs(style).bar * max(0, above - 1), above == 0, True)], style,
+            state=self._state, now=now, depth=None if depth is None else depth - above,
+            whole=lambda one: one in self._chosen or (late and self._keep(one.record)),
         )  # fmt: skip
-        self._forget(node)
-
-    def _forget(self, node: Node) -> None:
-        waiting = [node]
-        while waiting:
-            one = waiting.pop()
-            self._chosen.discard(one)
-            waiting += one.children
+        self._chosen.difference_update((node, *below))
 
 
 def _node(step: Record, inside: list[Node]) -> Node:
     """*step* with those *inside* it, by time of start."""
     node = Node(step)
     node.children = sorted(inside, key=lambda child: child.record.started_at or 0.0)
-    waiting = list(node.children)
     for child in node.children:
         child.parent = node
-    while waiting:
-        child = waiting.pop()
-        child.depth = child.parent.depth + 1 if child.parent is not None else 0
-        waiting += child.children
     step.shed()
     return node

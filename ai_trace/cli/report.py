@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-import sys
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from .. import folder, safe, snapshot
-from . import choose
+from . import choose, times
 from .output import Output, Stop
 from .save import refuse
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+
+    from ..session import Session
 
 __all__ = ["HELP", "EXAMPLES", "arguments", "run"]
 
@@ -32,3 +34,45 @@ def arguments(parser: ArgumentParser) -> None:
     add("-o", "--output", metavar="FILE", help="write to FILE, '-' for standard output (default: beside the journal)")
     add("--force", action="store_true", help="let -o overwrite FILE")
     add("--open", action="store_true", help="open the page in the browser")
+    add("--diff", metavar="A", help="a page of what SESSION does otherwise than session A")
+
+
+def run(args: Namespace, out: Output) -> int:
+    """Write and return 0; 1 where there is no such session, or the file cannot be written."""
+    if args.output == "-" and args.open:
+        raise Stop("what goes to standard output cannot be opened in a browser; leave out --open", 2)
+    if args.output is None and args.session == "-":
+        raise Stop("a session from standard input has no folder of its own; name a file with -o FILE", 2)
+    if args.session == args.diff == "-":
+        raise Stop("only one session can come from standard input", 2)
+    with choose.picked(args.session, args.dir) as source:
+        session = folder.load(source)
+        if args.diff is None:
+            return _write(session.paths[0], "html", snapshot.to_html(session), args, out)
+        with choose.picked(args.diff, args.dir) as other:
+            return _write(session.paths[0], "diff.html", _diff(folder.load(other), session), args, out)
+
+
+def _diff(before: Session, after: Session) -> Iterator[str]:
+    from ..alignment import compare
+    from ..render import html_diff
+
+    return html_diff.page(before, after, compare(before, after), now=times.now())
+
+
+def _write(journal: str, suffix: str, pieces: Iterable[str], args: Namespace, out: Output) -> int:
+    if args.output == "-":
+        for piece in pieces:
+            out.write(piece)
+        return 0
+    if args.output is not None:
+        refuse(args.output, args.force)
+    path = snapshot.replace(args.output or f"{os.path.splitext(journal)[0]}.{suffix}", pieces)
+    out.line(safe.terminal(path))
+    if args.open:
+        import webbrowser
+        from pathlib import Path
+
+        out.flush()
+        webbrowser.open(Path(path).as_uri())
+    return 0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..session import Session
 
-__all__ = ["HELP", "EXAMPLES", "arguments", "run"]
+__all__ = ["HELP", "EXAMPLES", "arguments", "refuse", "run"]
 
 _LOOKED_AT = 20  # earlier runs among which the last good one is sought
 _LARGEST = 64 * 1024 * 1024  # bytes; a larger run is not compared with
@@ -62,7 +62,7 @@ def run(args: Namespace, out: Output) -> int:
             for piece in snapshot.to_markdown(session, _last_good(session)) if markdown else form(session):
                 out.write(piece)
         elif args.output is not None:
-            _refuse(args.output, args.force)
+            refuse(args.output, args.force)
             _write(session, args.output, forms[0], out)
         else:
             _beside(session, forms, out)
@@ -79,7 +79,8 @@ def _one_form(forms: list[str], path: str) -> str:
     return forms[0]
 
 
-def _refuse(path: str, force: bool) -> None:
+def refuse(path: str, force: bool) -> None:
+    """Stop where *path* is a folder, lies in none, or is there already and *force* is not said."""
     if os.path.isdir(path):
         raise Stop(f"{path} is a folder; name a file in it")
     if os.path.lexists(path) and not force:

@@ -7,15 +7,17 @@ grep.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .. import folder, snapshot
+from ..lines import kept_open
 from ..render import terminal
 from ..render.ink import Style
 from ..session import Session, step_dict
 from ..tree import walk
-from . import choose, options, sieve, times
+from . import choose, long, options, sieve, times
 from . import steps as step_words
 from .output import Output, Stop
 from .pager import Paged
@@ -38,8 +40,12 @@ examples:
   ssh host cat run.jsonl | ai-trace view -
 
 --json is one document in the form of the snapshot that 'save' writes, --jsonl
-a step a line, --md the postmortem of the whole session"""
+a step a line, --md the postmortem of the whole session
 
+a session of more than some 50,000 steps is shown while it is read: its steps in
+the order in which they ended, those inside one below it"""
+
+_LARGE: Final = 4 * 1024 * 1024  # bytes, from which on lines whose length fits are believed
 
 def arguments(parser: ArgumentParser) -> None:
     """The options of `view`."""
@@ -61,14 +67,35 @@ def arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, out: Output) -> int:
     """Show and return 0; 1 where there is no such session, or no such step."""
     with choose.picked(args.session, args.dir) as source:
-        session = folder.load(source)
+        entry = folder.entry(source) if isinstance(source, str) else source
+        if _is_long(entry, args):
+            return _stream(entry, args, out)
+        session = entry.load(check=entry.size < _LARGE)
         chosen = _chosen(session, args)
         if args.md and (chosen is not None or args.depth is not None):
             raise Stop("--md is the postmortem of the whole session; it takes no choice of steps", 2)
         if chosen is not None and not chosen:
             raise Stop("no step fits")
-        with Paged(out, wanted=not args.no_pager):
+        with Paged(out, wanted=not args.no_pager), kept_open():
             _write(session, chosen, args, out)
+    return 0
+
+
+def _is_long(entry: folder.Entry, args: Namespace) -> bool:
+    """Whether to show *entry* as it is read; a whole document, and a step by its place, need all of it."""
+    if args.json or args.md or entry.size < _LARGE:
+        return False
+    if args.step is not None and not re.fullmatch("[0-9a-f]{1,16}", args.step):
+        return False
+    from_the_end = args.last is not None and args.step is None and entry.size > 8 * _LARGE
+    return from_the_end or long.steps_in(entry) > long.LONG
+
+
+def _stream(entry: folder.Entry, args: Namespace, out: Output) -> int:
+    shown = long.Long(entry, sieve.Sieve(args), args, out)
+    with Paged(out, wanted=not args.no_pager), kept_open():
+        if not shown.show():
+            raise Stop("no step fits")
     return 0
 
 
