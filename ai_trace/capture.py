@@ -74,23 +74,29 @@ class Capture:
 
     def fields(self, fields: dict[str, Any]) -> tuple[str, int]:
         """*fields* as the ASCII text of a JSON object, and how many values were masked in it."""
-        if self._fast:
-            try:
-                if self._simple(fields, 0):
+        verdicts = self._verdicts
+        try:
+            for key, value in fields.items():  # as `_simple`, without its call: this is the hot path
+                if verdicts.get(key) is not False and self._secret(key):
+                    break
+                if type(value) not in _SCALARS and not self._simple_container(type(value), value, 1):
+                    break
+            else:
+                if self._fast:
                     text = _join(_pieces(fields, 0))
                     if len(text) <= self._most and not self._suspects(text.encode()):
                         return text, 0
-            except Exception:  # NaN, huge ints, a dict changed by another thread: the slow way copes
-                pass
+        except Exception:  # NaN, huge ints, a dict changed by another thread: the slow way copes
+            pass
         return self._slowly(fields)
 
     def _simple(self, fields: dict[str, Any], depth: int) -> bool:
         """Is this a tree of exact builtins, without a secret name, that the C encoder may be given?"""
-        verdicts, scalars = self._verdicts, _SCALARS
+        verdicts = self._verdicts
         for key, value in fields.items():
             if verdicts.get(key) is not False and self._secret(key):
                 return False
-            if type(value) not in scalars and not self._simple_container(type(value), value, depth + 1):
+            if type(value) not in _SCALARS and not self._simple_container(type(value), value, depth + 1):
                 return False
         return len(fields) <= self._limits.items
 

@@ -16,9 +16,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from operator import add, truediv
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from . import disk
+from . import clock, disk
 from .line import decode
 from .lines import BLOCK, TOO_LONG, Lines
 from .parse import parse
@@ -27,7 +27,7 @@ from .spans import Spans
 from .totals import USAGE_SUMS, duration_of
 from .tree import ended_at
 
-__all__ = ["Census", "Group", "take"]
+__all__ = ["Census", "Group", "Taken", "marks", "take"]
 
 _WORD = rb'"([^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*)"'
 _HEX = rb'"[0-9a-f]{16}"'
@@ -90,7 +90,7 @@ class Census:
     """Counts over finished steps.
 
     Attributes:
-        groups: (step name, model or None) -> its steps.
+        groups: (step name, model or None) -> its steps; not kept where it is not *grouped*.
         outcomes: outcome -> how many; "unknown" where a step has none.
         damage: stretches that are no step.
         dropped, redacted: what could not be written, and values masked, as the lines say.
@@ -100,10 +100,11 @@ class Census:
     """
 
     __slots__ = (
-        "groups", "outcomes", "damage", "dropped", "redacted", "timeless", "undated", "first", "last", "latest", "_words",
+        "grouped", "groups", "outcomes", "damage", "dropped", "redacted", "timeless", "undated", "first", "last", "latest", "_words",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, *, grouped: bool = True) -> None:
+        self.grouped = grouped
         self.groups: dict[tuple[str, str | None], Group] = {}
         self.outcomes: Counter[str] = Counter()
         self.damage = 0
@@ -132,21 +133,21 @@ class Census:
         self.redacted += item.redacted
         self.dropped += sum(item.dropped.values())
         self.outcomes[item.outcome or "unknown"] += 1
-        group = self._group(item.name, item.usage)
-        group.count += 1
-        group.errors += item.outcome == "error"
-        group.use([item.usage])
         duration = duration_of(item)
-        if duration is None:
-            self.timeless += 1
-        else:
-            group.spans.extend((duration,))
+        self.timeless += duration is None
+        if self.grouped:
+            group = self._group(item.name, item.usage)
+            group.extend([] if duration is None else [duration])
+            group.count += duration is None
+            group.errors += item.outcome == "error"
+            group.use([item.usage])
         start = number(item.started_at)
         self.undated += start is None
         self._see(start, start, ended_at(item))
 
     def merge(self, other: Census) -> None:
         """Add all that *other* counted."""
+        self.grouped = self.grouped and other.grouped
         for key, group in other.groups.items():
             self.groups.setdefault(key, Group()).merge(group)
         self.outcomes.update(other.outcomes)
@@ -190,8 +191,11 @@ class Census:
         except ValueError:
             return False
         began, took = list(map(float, starts)), list(map(float, spans))
-        self._count(names, took, said)
-        self._judge(names, outcomes, said)
+        for outcome, times in Counter(outcomes).items():
+            self.outcomes[words[outcome] or "unknown"] += times
+        if self.grouped:
+            self._count(names, took, said)
+            self._blame(names, outcomes, said)
         self.dropped += sum(dropped for dropped, _ in riders)
         self.redacted += sum(redacted for _, redacted in riders)
         ended = max(map(add, began, map(truediv, took, repeat(1000.0))))
@@ -221,12 +225,9 @@ class Census:
             group.extend([duration for duration, _ in pairs])
             group.use([usage for _, usage in pairs])
 
-    def _judge(self, names: Sequence[bytes], outcomes: Sequence[bytes], said: list[dict[str, Any]]) -> None:
+    def _blame(self, names: Sequence[bytes], outcomes: Sequence[bytes], said: list[dict[str, Any]]) -> None:
         words = self._words
-        counted = Counter(outcomes)
-        for outcome, times in counted.items():
-            self.outcomes[words[outcome] or "unknown"] += times
-        if failed := {outcome for outcome in counted if words[outcome] == "error"}:
+        if failed := {outcome for outcome in set(outcomes) if words[outcome] == "error"}:
             for name, outcome, usage in zip(names, outcomes, said):
                 if outcome in failed:
                     self._group(words[name], usage).errors += 1
@@ -280,17 +281,40 @@ def _rider(line: bytes) -> tuple[int, int]:
     return sum(times for times in reasons if type(times) is int and times > 0), int(redacted or 0)
 
 
+class Taken(NamedTuple):
+    """A stretch of a journal, counted.
+
+    Attributes:
+        census: what it adds up to.
+        offset: where its last whole line ends.
+        marks: by what the file is known again, counted so far.
+        opening: the first line, or as much of it as one block holds; b"" where the stretch begins later.
+    """
+
+    census: Census
+    offset: int
+    marks: dict[str, Any]
+    opening: bytes
+
+
 def take(
-    path: str, offset: int = 0, until: int | None = None, *, tick: Callable[[int], object] | None = None
-) -> tuple[Census, int]:
-    """Count the whole lines of the journal *path* from *offset*, the start of a line, and where they end.
+    path: str,
+    offset: int = 0,
+    until: int | None = None,
+    *,
+    grouped: bool = True,
+    tick: Callable[[int], object] | None = None,
+) -> Taken:
+    """Count the whole lines of the journal *path* from *offset*, which is the start of a line.
 
     *until* is where to stop, in bytes from the start of the file; *tick* is told how many bytes were read.
     """
-    census, lines = Census(), Lines(offset, None)
+    census, lines, opening = Census(grouped=grouped), Lines(offset, None), b""
     fd = disk.active.open_regular(path)
     try:
-        for block in _blocks(fd, offset, until):
+        for at, block in _blocks(fd, offset, until):
+            if at == 0:
+                opening = block[: block.find(b"\n") + 1 or len(block)]
             first, begin, end = lines.first(block)
             if first is not None:
                 _one(census, path, *first)
@@ -299,18 +323,35 @@ def take(
             lines.give(end - begin)
             if tick is not None:
                 tick(len(block))
+        return Taken(census, lines.offset, marks(fd, lines.offset), opening)
     finally:
         disk.active.close(fd)
-    return census, lines.offset
 
 
-def _blocks(fd: int, position: int, until: int | None) -> Iterator[bytes]:
+def marks(fd: int, offset: int) -> dict[str, Any]:
+    """By what the file open as *fd* is known again, when its bytes up to *offset* have been counted."""
+    found = disk.active.fstat(fd)
+    start = max(0, offset - _EDGE)
+    edges = (disk.active.pread(fd, min(_EDGE, offset), 0), disk.active.pread(fd, offset - start, start))
+    return {
+        "inode": found.st_ino,
+        "times": [found.st_size, found.st_mtime_ns, found.st_ctime_ns],
+        "settled": abs(clock.active.wall_ns() - found.st_mtime_ns) > _SETTLED_NS,
+        "edges": [edge.decode("latin-1") for edge in edges],
+    }
+
+
+_EDGE: Final = 64  # bytes looked at, at the beginning and before the place reached
+_SETTLED_NS: Final = 1_000_000_000  # a younger time of change may hide a second change (file systems: 10 ms)
+
+
+def _blocks(fd: int, position: int, until: int | None) -> Iterator[tuple[int, bytes]]:
     while until is None or position < until:
         block = disk.active.pread(fd, BLOCK if until is None else min(BLOCK, until - position), position)
         if not block:
             return
+        yield position, block
         position += len(block)
-        yield block
 
 
 def _line_by_line(census: Census, path: str, offset: int, stretch: bytes) -> None:

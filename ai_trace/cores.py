@@ -1,58 +1,78 @@
-"""A large journal counted by all cores: each part by a process of its own, and the sums put together.
+"""Large and many journals counted by all cores: each process counts a part, and the sums are put together.
 
-Parts begin and end where lines do, so a line, whole or damaged, is counted by exactly one of them. The
-processes are new ones (nothing is forked, Windows is served alike) that import nothing but what counts; the
-part of one that fails is counted here. For the command line: a library does not start processes unasked.
+Parts of one journal begin and end where lines do, so a line, whole or damaged, is counted by exactly one
+process. The processes are new ones (nothing is forked, Windows is served alike) that import nothing but what
+counts; the part of one that fails is counted here. For the command line: a library starts no processes
+unasked.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO, Any, Final
 
 from . import disk
-from .census import Census, take
-from .index import census_from_bytes, census_to_bytes
+from .census import Taken, take
+from .index import counts_from_plain, counts_to_plain, groups_from_bytes, groups_to_bytes
 from .lines import BLOCK
 
-__all__ = ["PAYS", "count", "main"]
+__all__ = ["count", "count_all", "main"]
 
 PAYS: Final = 32 * 1024 * 1024  # bytes; below, starting a process (some 60 ms) costs about what it saves
+MANY: Final = 2000  # small journals that take as long
 _MOST: Final = 8  # processes; beyond, putting the sums together and the disk set the pace
 
+Part = tuple[str, int, "int | None"]  # a journal, from where, up to where (None: to its end)
 
-def count(path: str, offset: int, *, tick: Callable[[int], object] | None = None) -> tuple[Census, int]:
+
+def count(
+    path: str, offset: int = 0, *, grouped: bool = True, tick: Callable[[int], object] | None = None
+) -> Taken:
     """As `census.take` from *offset* to the end, by as many processes as help."""
     parts = _parts(path, offset)
     if len(parts) < 2:
-        return take(path, offset, tick=tick)
-    helpers = [_start(path, *part) for part in parts[1:]]
+        return take(path, offset, grouped=grouped, tick=tick)
+    helpers = [_Helper([part], grouped) for part in parts[1:]]
     try:
-        whole, reached = take(path, *parts[0], tick=tick and (lambda size: tick(size * len(parts))))
+        mine = take(*parts[0], grouped=grouped, tick=tick and (lambda size: tick(size * len(parts))))
         for part, helper in zip(parts[1:], helpers):
-            more, reached = _result(helper) or take(path, *part)
-            whole.merge(more)
+            more = helper.answers().get(path) or take(*part, grouped=grouped)
+            mine.census.merge(more.census)
+            mine = more._replace(census=mine.census, opening=mine.opening)
     finally:
         for helper in helpers:
-            if helper is not None:
-                _stop(helper)
-    return whole, reached
+            helper.stop()
+    return mine
 
 
-def _parts(path: str, offset: int) -> list[tuple[int, int]]:
-    """(start, end) of stretches that begin and end with lines; one, or none, where more would not pay."""
+def count_all(paths: Sequence[str], *, grouped: bool) -> dict[str, Taken]:
+    """Some of *paths* counted, where they are so many that it pays; the others are left to the caller."""
+    number = min(_cores(), _MOST, 2 * len(paths) // MANY)
+    if number < 2 or not _may_start():
+        return {}
+    helpers = [_Helper([(path, 0, None) for path in paths[n::number]], grouped) for n in range(number)]
+    try:
+        return {path: taken for helper in helpers for path, taken in helper.answers().items()}
+    finally:
+        for helper in helpers:
+            helper.stop()
+
+
+def _parts(path: str, offset: int) -> list[Part]:
+    """Stretches that begin and end with lines; none where more than one would not pay."""
     fd = disk.active.open_regular(path)
     try:
         size = disk.active.fstat(fd).st_size
         number = min(_cores(), _MOST, (size - offset) // (PAYS // 2))
-        if size - offset < PAYS or number < 2 or not sys.executable or getattr(sys, "frozen", False):
+        if number < 2 or not _may_start():
             return []
         edges = [offset]
         for n in range(1, number):
             edges.append(_line_start(fd, max(edges[-1], offset + (size - offset) * n // number), size))
-        return list(zip(edges, [*edges[1:], size]))
+        return [(path, start, end) for start, end in zip(edges, [*edges[1:], size])]
     finally:
         disk.active.close(fd)
 
@@ -78,46 +98,79 @@ def _cores() -> int:
         return os.cpu_count() or 1
 
 
-def _start(path: str, start: int, end: int) -> Any:
-    """A process that counts from *start* to *end*; None where none can be started."""
-    import subprocess
-
-    command = [sys.executable, "-m", __name__, os.path.abspath(path), str(start), str(end)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, filter(None, sys.path)))}
-    try:
-        return subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, cwd=os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
-        )  # fmt: skip
-    except (OSError, ValueError):
-        return None
+def _may_start() -> bool:
+    return bool(sys.executable) and not getattr(sys, "frozen", False)
 
 
-def _result(helper: Any) -> tuple[Census, int] | None:
-    if helper is None:
-        return None
-    reached, _, sums = helper.communicate()[0].partition(b"\n")
-    try:
-        return census_from_bytes(sums), int(reached)
-    except ValueError:
-        return None
+class _Helper:
+    """A process that counts *parts*."""
+
+    def __init__(self, parts: Sequence[Part], grouped: bool) -> None:
+        import subprocess
+
+        here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        path = os.pathsep.join([here, *map(os.path.abspath, filter(None, sys.path))])
+        self._asked = [part[0] for part in parts]
+        self._process: subprocess.Popen[bytes] | None = None
+        work = [[os.path.abspath(name), start, end] for name, start, end in parts]
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", __name__], env={**os.environ, "PYTHONPATH": path},
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            assert self._process.stdin is not None
+            self._process.stdin.write(json.dumps([grouped, work]).encode())
+            self._process.stdin.close()
+        except (OSError, ValueError):
+            self.stop()
+
+    def answers(self) -> dict[str, Taken]:
+        """What it has counted, by path; less than asked for where it failed."""
+        if self._process is None or self._process.stdout is None:
+            return {}
+        try:
+            return dict(zip(self._asked, _read(self._process.stdout)))
+        except (OSError, ValueError):
+            return {}
+
+    def stop(self) -> None:
+        """End it, if it has not ended."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            for stream in (process.stdin, process.stdout):
+                try:
+                    if stream is not None:
+                        stream.close()
+                except OSError:
+                    pass
+            process.wait()
 
 
-def _stop(helper: Any) -> None:
-    if helper.poll() is None:
-        helper.kill()
-    helper.stdout.close()
-    helper.wait()
+def _read(stream: IO[bytes]) -> Iterator[Taken]:
+    """One answer after the other; raises `ValueError` where they break off."""
+    while header := stream.readline():
+        offset, marks, opening, counts, size = json.loads(header)
+        census = counts_from_plain(counts)
+        if size is not None:
+            groups_from_bytes(census, stream.read(size))
+        yield Taken(census, offset, marks, opening.encode("latin-1"))
 
 
-def main(path: str, start: str, end: str) -> None:
-    """Count, and write where it ended and the sums to standard output."""
-    try:
-        census, reached = take(path, int(start), int(end))
-    except KeyboardInterrupt:  # meant for the process that asked
-        return
-    sys.stdout.buffer.write(b"%d\n" % reached + census_to_bytes(census))
+def main(source: IO[bytes], target: IO[bytes]) -> None:
+    """Count the parts that *source* names, and write to *target* what each adds up to."""
+    grouped, parts = json.loads(source.read())
+    for path, start, end in parts:
+        taken = take(path, start, end, grouped=grouped)
+        sums = groups_to_bytes(taken.census) if grouped else b""
+        header: list[Any] = [taken.offset, taken.marks, taken.opening.decode("latin-1")]
+        header += [counts_to_plain(taken.census), len(sums) if grouped else None]
+        target.write(json.dumps(header).encode() + b"\n" + sums)
+    target.flush()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(sys.stdin.buffer, sys.stdout.buffer)
+    except (KeyboardInterrupt, BrokenPipeError):  # Ctrl-C is meant for the process that asked
+        os._exit(1)

@@ -25,7 +25,7 @@ from .sniff import refusal, snapshot
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["Entry", "entry", "load", "segments", "sessions", "split_name"]
+__all__ = ["Entry", "entry", "header_in", "load", "segments", "sessions", "split_name"]
 
 _FILE: Final = re.compile(r"(?P<stem>.+?)(?:\.(?P<n>[0-9]{1,9}))?\.(?P<kind>jsonl|live|json)", re.DOTALL)
 _STEM: Final = re.compile(r"(?:(?P<agent>.*)_)?(?P<id>(?P<time>[0-9]{8}_[0-9]{6})(?:-[0-9]+)?)", re.DOTALL)
@@ -241,6 +241,11 @@ def _head(path: str) -> dict[str, Any]:
     line, newline, _ = _first_bytes(path).partition(b"\n")
     if not newline:
         line = fetch(path, 0, LIMITS.step_bytes + _HEAD).partition(b"\n")[0]
+    return header_in(line)
+
+
+def header_in(line: bytes) -> dict[str, Any]:
+    """The session header on *line*, the first of a journal or a black box; {} where there is none."""
     # The header stands near the end of its line: what the agent saw before it is not worth parsing.
     start = line.rfind(b'"session":{')
     try:

@@ -19,11 +19,13 @@ import sys
 import zlib
 from typing import Any, Final, NamedTuple
 
-from . import clock, disk
-from .census import Census, Group
+from . import disk
+from .census import Census, Group, marks
 from .spans import Spans
 
-__all__ = ["NAME", "Fold", "Index", "census_from_bytes", "census_to_bytes"]
+__all__ = [
+    "NAME", "Fold", "Index", "counts_from_plain", "counts_to_plain", "groups_from_bytes", "groups_to_bytes",
+]  # fmt: skip
 
 NAME: Final = ".ai-trace-index.sqlite"
 WORTH: Final = 2_000_000  # bytes counted anew, from which on they are written down: some 15 ms of counting
@@ -32,8 +34,6 @@ PER_FILE: Final = 20_000  # bytes that could be counted in the time that opening
 _SCHEMA: Final = "CREATE TABLE folds (name TEXT PRIMARY KEY, brief BLOB NOT NULL, sums BLOB NOT NULL)"
 _VERSION: Final = 1 if sys.byteorder == "little" else 2  # sums hold doubles as they lie in memory
 _PATIENCE_S: Final = 0.25  # for another process that is writing; after that it is quicker to count
-_EDGE: Final = 64  # bytes looked at, at the beginning and before the place reached
-_SETTLED_NS: Final = 1_000_000_000  # a younger time of change may hide a second change (file systems: 10 ms)
 
 
 class Fold(NamedTuple):
@@ -74,30 +74,24 @@ class Index:
         brief = _unpacked(row[0]) if row else None
         if brief is None or not self._holds(path, brief):
             return None
-        census = _census(brief["counts"])
+        census = counts_from_plain(brief["counts"])
         if groups:
+            if brief["sums"] is None:
+                return None
             row = self._row("SELECT sums FROM folds WHERE name = ?", path)
             if not row or zlib.crc32(row[0]) != brief["sums"]:
                 return None
-            _add_groups(census, row[0])
+            groups_from_bytes(census, row[0])
         return Fold(census, brief["offset"], brief["head"])
 
-    def put(self, path: str, fold: Fold, gained: int, inode: int) -> None:
-        """Remember *fold* of the file that was *inode* before it was counted; *gained* bytes were."""
+    def put(self, path: str, fold: Fold, marks: dict[str, Any], gained: int) -> None:
+        """Remember *fold* of the file known by *marks*; *gained* is how many bytes had to be counted."""
         if not self._write or os.path.dirname(path) != self._folder:
             return
-        try:
-            fd = disk.active.open_regular(path)
-            try:
-                brief = {**_marks(fd, fold.offset), "offset": fold.offset, "head": fold.head}
-            finally:
-                disk.active.close(fd)
-        except OSError:
-            return
-        if brief["ino"] != inode:
-            return
-        sums = _groups(fold.census)
-        brief.update(counts=_counts(fold.census), sums=zlib.crc32(sums))
+        sums = groups_to_bytes(fold.census) if fold.census.grouped else b""
+        crc = zlib.crc32(sums) if fold.census.grouped else None
+        counts = counts_to_plain(fold.census)
+        brief = {**marks, "offset": fold.offset, "head": fold.head, "counts": counts, "sums": crc}
         self._fresh[os.path.basename(path)] = (_packed(brief), sums)
         self._gained += gained + PER_FILE
 
@@ -113,20 +107,18 @@ class Index:
 
     def _holds(self, path: str, brief: dict[str, Any]) -> bool:
         """Whether the file is the one that was counted, with nothing before the place reached changed."""
-        try:
-            found = disk.active.stat(path)
-            if found.st_ino != brief["ino"] or found.st_size < brief["offset"]:
-                return False
-            if _times(found) == brief["times"] and brief["settled"]:
-                return True
-            fd = disk.active.open_regular(path)
-            try:
-                marks = _marks(fd, brief["offset"])
-            finally:
-                disk.active.close(fd)
-        except OSError:
+        found = disk.active.stat(path)
+        times = [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+        if found.st_ino != brief["inode"] or found.st_size < brief["offset"]:
             return False
-        return all(marks[key] == brief[key] for key in ("ino", "head_bytes", "edge_bytes"))
+        if times == brief["times"] and brief["settled"]:
+            return True
+        fd = disk.active.open_regular(path)
+        try:
+            seen = marks(fd, brief["offset"])
+        finally:
+            disk.active.close(fd)
+        return bool(seen["inode"] == brief["inode"] and seen["edges"] == brief["edges"])
 
     # What talks to the data base. Each is called through `_try`.
 
@@ -197,23 +189,6 @@ def _is_ours(path: str) -> bool:
         return False
 
 
-def _times(found: os.stat_result) -> list[int]:
-    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
-
-
-def _marks(fd: int, offset: int) -> dict[str, Any]:
-    """By what the file open as *fd* is known again, counted up to *offset*."""
-    found = disk.active.fstat(fd)
-    start = max(0, offset - _EDGE)
-    return {
-        "ino": found.st_ino,
-        "times": _times(found),
-        "settled": abs(clock.active.wall_ns() - found.st_mtime_ns) > _SETTLED_NS,
-        "head_bytes": disk.active.pread(fd, min(_EDGE, offset), 0).hex(),
-        "edge_bytes": disk.active.pread(fd, offset - start, start).hex() if offset else "",
-    }
-
-
 def _packed(brief: dict[str, Any]) -> bytes:
     text = json.dumps(brief, separators=(",", ":")).encode()
     return b"%08x" % zlib.crc32(text) + text
@@ -231,19 +206,22 @@ def _unpacked(raw: Any) -> dict[str, Any] | None:
 _COUNTS: Final = ("damage", "dropped", "redacted", "timeless", "undated", "first", "last", "latest")
 
 
-def _counts(census: Census) -> list[Any]:
+def counts_to_plain(census: Census) -> list[Any]:
+    """All counts but the groups, as plain data."""
     return [dict(census.outcomes), *(getattr(census, name) for name in _COUNTS)]
 
 
-def _census(counts: list[Any]) -> Census:
-    census = Census()
+def counts_from_plain(counts: list[Any]) -> Census:
+    """What `counts_to_plain` gave: a census without its groups."""
+    census = Census(grouped=False)
     census.outcomes.update(counts[0])
     for name, value in zip(_COUNTS, counts[1:]):
         setattr(census, name, value)
     return census
 
 
-def _groups(census: Census) -> bytes:
+def groups_to_bytes(census: Census) -> bytes:
+    """The groups of *census*."""
     rows, bodies = [], []
     for (name, model), group in census.groups.items():
         numbers, body = group.spans.to_plain()
@@ -252,7 +230,9 @@ def _groups(census: Census) -> bytes:
     return json.dumps(rows, separators=(",", ":")).encode() + b"\n" + b"".join(bodies)
 
 
-def _add_groups(census: Census, raw: bytes) -> None:
+def groups_from_bytes(census: Census, raw: bytes) -> None:
+    """Put the groups that `groups_to_bytes` gave into *census*; raises `ValueError` for other bytes."""
+    census.grouped = True
     text, _, bodies = raw.partition(b"\n")
     start = 0
     for name, model, count, errors, sums, said, numbers in json.loads(text):
@@ -261,17 +241,3 @@ def _add_groups(census: Census, raw: bytes) -> None:
         end = start + 8 * numbers[3]
         group.spans = Spans.from_plain(numbers, bodies[start:end])
         start = end
-
-
-def census_to_bytes(census: Census) -> bytes:
-    """*census* for another process, or for `census_from_bytes`."""
-    counts = json.dumps(_counts(census), separators=(",", ":")).encode()
-    return counts + b"\n" + _groups(census)
-
-
-def census_from_bytes(raw: bytes) -> Census:
-    """What `census_to_bytes` gave; raises `ValueError` for other bytes."""
-    counts, _, sums = raw.partition(b"\n")
-    census = _census(json.loads(counts))
-    _add_groups(census, sums)
-    return census

@@ -28,6 +28,7 @@ _TABLE: Final = bytes(97 if c in _TOKEN_CHARS else 32 for c in range(256))
 _LONG: Final = b"a" * 16  # the shortest run of such characters in any key that is known by its shape
 _BEFORE: Final = 40  # characters: how far before its long run a credential may begin
 _AFTER: Final = 4096  # of a longer run (an image in base64) only the beginning is looked at
+_ADDRESS: Final = 3300  # of JSON text: how far before its `@` an address with a password may begin
 _ROUNDS: Final = 8  # a mask can lay bare a secret that was glued to the one it hides
 
 # What may stand before a credential in JSON text: no letter or digit, unless it belongs to an escape.
@@ -49,36 +50,43 @@ class Redactor:
         self._names = KeyNames(rules)
         self.secret_key = self._names.secret
         self.verdicts = self._names.verdicts
-        self._by_sign: dict[str, list[tuple[bytes, Shape]]] = {"long": [], "@": [], "--": [], "": []}
-        for shape in rules.shapes:
-            self._by_sign[shape.near] += [(_encoded(hint)[1:-1], shape) for hint in shape.hints]
-        self._anywhere = self._by_sign[""]
-        # One expression over the few long runs is cheaper than a search for each of a hundred hints.
-        hints = sorted({hint for hint, _ in self._by_sign["long"]})
-        self._long_hint = re.compile(b"|".join(map(re.escape, hints)) or rb"(?!)").search
+        hints = [(_encoded(hint)[1:-1], shape) for shape in rules.shapes for hint in shape.hints]
+        self._anywhere = [hint for hint, shape in hints if not shape.near]
+        self._at_shapes = [(hint, shape) for hint, shape in hints if shape.near == "@"]
+        long = [(hint, shape) for hint, shape in hints if shape.near == "long"]
+        self._long_hints = re.compile(_beginnings([hint for hint, _ in long])).finditer
+        # A sign that begins a hint stands before the place that is found.
+        self._long_shapes = [(hint, 0 if hint[:1].isalnum() else 1, shape) for hint, shape in long]
         self._in_text: dict[Shape, re.Pattern[str]] = {}
         self._in_raw: dict[Shape, re.Pattern[bytes]] = {}
         self._colon = re.compile(rb":[ \\']").search
-        self._dashes = re.compile(rb"--").search
         self._upper_or_digit = re.compile(rb"[A-Z0-9]").search
 
     def suspects(self, raw: bytes) -> bool:
         """Whether ASCII JSON text may hold a secret by shape. False is certain; true is worth `data`."""
-        # In the order of cost. The numbers are '@', '-' and '=': `int in bytes` is one memchr, while
+        # In the order of cost. The numbers are '@', '=' and '-': `int in bytes` is one memchr, while
         # `bytes in bytes` first tries a number and fails.
         marked = raw.translate(_TABLE)
-        if marked.find(_LONG) >= 0 and self._long(raw, marked):
-            return True
-        if 64 in raw and self._any(raw, "@"):
-            return True
-        if 45 in raw and self._dashes(raw) and (self._any(raw, "--") or self._names.may_hold_flag(raw)):
-            return True
-        if (61 in raw or self._colon(raw)) and self._names.may_hold_assigned(raw):
-            return True
-        for hint, _ in self._anywhere:
+        if (
+            (marked.find(_LONG) >= 0 and self._long(raw, marked))
+            or (64 in raw and self._address(raw))
+            or ((61 in raw or 45 in raw or self._colon(raw)) and self._names.may_hold(raw))
+        ):
+            return self._surely(raw)
+        for hint in self._anywhere:
             if hint in raw:
-                return True
+                return self._surely(raw)
         return False
+
+    def _surely(self, raw: bytes) -> bool:
+        """What looks like a secret is masked on trial: twice as quick as what the caller does after a yes."""
+        from json import loads  # late: `json` is not needed to hold a redactor
+
+        try:
+            # Two halves of a surrogate pair would come back as one, and two keys perhaps as the same.
+            return b"\\ud" in raw or self.data(loads(raw))[1] > 0
+        except (ValueError, RecursionError):  # nested too deeply
+            return True
 
     def data(self, value: Any) -> tuple[Any, int]:
         """A masked copy of plain JSON data, and how many values were masked."""
@@ -113,14 +121,19 @@ class Redactor:
         return text, count
 
     def _text_once(self, text: str) -> tuple[str, int]:
-        if len(text) < 4 or not self.suspects(raw := _encoded(text)):
+        if len(text) < 4:
             return text, 0
+        raw = _encoded(text)
+        marked = raw.translate(_TABLE)
+        signs = {
+            "long": marked.find(_LONG) >= 0 and self._long(raw, marked), "@": "@" in text, "--": "--" in text
+        }
         count = 0
         for shape in self.rules.shapes:
-            if any(hint in text for hint in shape.hints):
+            if signs.get(shape.near, True) and any(hint in text for hint in shape.hints):
                 text, found = self._shape_masked(text, shape)
                 count += found
-        if self._names.may_hold_assigned(raw) or self._names.may_hold_flag(raw):
+        if self._names.may_hold(raw):
             text, found = self._names.masked(text)
             count += found
         return text, count
@@ -169,7 +182,6 @@ class Redactor:
 
     def _long(self, raw: bytes, marked: bytes) -> bool:
         """Whether one of the long runs of token characters is, or ends, a credential."""
-        runs = []
         upper_or_digit = self._upper_or_digit  # in every credential; what has none is a name or a path
         start = marked.find(_LONG)
         while start >= 0:
@@ -177,31 +189,51 @@ class Redactor:
             end = len(marked) if end < 0 else end
             stop = min(end, start + _AFTER)
             if upper_or_digit(raw, start, stop):
-                runs.append(raw[max(start - _BEFORE, 0) : stop])
+                for hint in self._long_hints(raw, max(start - _BEFORE, 0), stop):
+                    if self._long_at(raw, hint.end()):
+                        return True
             start = marked.find(_LONG, end)
-        joined = b" ".join(runs)
-        if self._long_hint(joined) is None:
-            return False
-        for hint, shape in self._by_sign["long"]:
-            if hint in joined and self._matches(raw, hint, shape):
-                return True
         return False
 
-    def _any(self, raw: bytes, sign: str) -> bool:
-        return any(self._matches(raw, hint, shape) for hint, shape in self._by_sign[sign])
+    def _long_at(self, raw: bytes, place: int) -> bool:
+        return any(
+            raw.startswith(hint, place - before) and self._expression(shape).match(raw, place - before)
+            for hint, before, shape in self._long_shapes
+        )
 
-    def _matches(self, raw: bytes, hint: bytes, shape: Shape) -> bool:
+    def _address(self, raw: bytes) -> bool:
+        """Whether one of the `@` ends the password of an address."""
+        at = raw.find(b"@")
+        while at >= 0:
+            for hint, shape in self._at_shapes:
+                place = raw.rfind(hint[-1:], max(at - _ADDRESS, 0), at) + 1 - len(hint)
+                if raw.startswith(hint, max(place, 0)) and self._expression(shape).match(raw, place):
+                    return True
+            at = raw.find(b"@", at + 1)
+        return False
+
+    def _expression(self, shape: Shape) -> re.Pattern[bytes]:
         expression = self._in_raw.get(shape)
         if expression is None:
             start = _RAW_START if shape.hints[0][0].isalnum() else b""
             source = (shape.raw or shape.pattern).encode()
             expression = self._in_raw[shape] = re.compile(start + b"(?:" + source + b")")
-        place = raw.find(hint)
-        while place >= 0:
-            if expression.match(raw, place):
-                return True
-            place = raw.find(hint, place + 1)
-        return False
+        return expression
+
+
+def _beginnings(hints: list[bytes]) -> bytes:
+    """The expression for the place where one of *hints* begins: after a sign, or after an escape. (Only there:
+    trying a hundred hints at each character would take as long as all the rest.)"""
+    first: dict[bytes, list[bytes]] = {}
+    signs = []
+    for hint in sorted(set(hints)):
+        if hint[:1].isalnum():
+            first.setdefault(hint[:1], []).append(re.escape(hint[1:]))
+        else:
+            signs.append(b"(?<=" + re.escape(hint[:1]) + b")(?=" + re.escape(hint[1:]) + b")")
+    words = b"|".join(letter + b"(?:" + b"|".join(rest) + b")" for letter, rest in first.items()) or b"(?!)"
+    ways = [b"(?:[bfnrt]|u[0-9a-f]{4})?(?=" + words + b")", *signs]
+    return b"[^A-Za-z0-9](?:" + b"|".join(ways) + b")"
 
 
 def _encoded(text: str) -> bytes:

@@ -39,7 +39,7 @@ class Spans:
         self.total = 0.0
         self.longest: float | None = None
         self._exact = array("d")
-        self._buckets: Counter[int] = Counter()
+        self._buckets: dict[int, int] = {}
 
     @property
     def approximate(self) -> bool:
@@ -51,7 +51,7 @@ class Spans:
         more = array("d", durations)
         if more:
             self._add(len(more), math.fsum(more), max(more))
-            self._keep(more, Counter())
+            self._keep(more, {})
 
     def merge(self, other: Spans) -> None:
         """Add all that *other* holds."""
@@ -64,13 +64,17 @@ class Spans:
         self.total += total
         self.longest = longest if self.longest is None else max(self.longest, longest)
 
-    def _keep(self, exact: array[float], buckets: Counter[int]) -> None:
+    def _keep(self, exact: array[float], buckets: dict[int, int]) -> None:
         self._exact.extend(exact)
-        self._buckets.update(buckets)
+        self._pour(buckets)
         if self.approximate and self._exact:
             bits = memoryview(self._exact).cast("B").cast("Q")
-            self._buckets.update([number >> _SHIFT for number in bits])
+            self._pour(Counter([number >> _SHIFT for number in bits]))
             self._exact = array("d")
+
+    def _pour(self, buckets: dict[int, int]) -> None:
+        for bucket, count in buckets.items():
+            self._buckets[bucket] = self._buckets.get(bucket, 0) + count
 
     def percentiles(self, *percents: int) -> list[float | None]:
         """For each of *percents* the smallest duration that so many percent of them do not exceed."""
@@ -101,5 +105,5 @@ class Spans:
         spans = cls()
         spans.count, spans.total, spans.longest, _, buckets = plain
         spans._exact.frombytes(exact)
-        spans._buckets.update(dict(buckets))
+        spans._buckets.update(buckets)
         return spans

@@ -25,6 +25,7 @@ __all__ = ["Origin", "Step", "current_step", "log"]
 _TRACEBACK = 256 * 1024  # characters; a RecursionError's thousand frames fit, a runaway message does not
 _MOST_NAMES = 10_000  # names kept as ready JSON text; an agent that makes up a new name each time is bounded
 _SHORTEST_SECRET = 16  # characters; a shorter plain word is no credential that the rules know
+_MODERN = 10**18  # nanoseconds, September 2001: from here on their digits are as many
 _MAIN_THREAD = threading.main_thread().ident
 _modules = sys.modules
 _get_ident = threading.get_ident
@@ -130,7 +131,9 @@ class Step(Parts):
         if not self.live and not self._ready():
             origin.sink.drop("logged after the step had ended")
             return self
-        moment = seconds(origin.wall_ns())
+        now = origin.wall_ns()
+        digits = str(now // 1000)
+        moment = f"{digits[:-6]}.{digits[-6:]}" if now >= _MODERN else seconds(now)
         entry = f'{{"_t":{moment},{text[1:]}' if len(text) > 2 else f'{{"_t":{moment}}}'
         self.masked += masked
         self.size += len(entry)
@@ -195,8 +198,9 @@ class Step(Parts):
         if _get_ident() != _MAIN_THREAD or "asyncio" in _modules:
             self.extra = _whereabouts()
         self.live = True
-        self.started_ns = started = origin.wall_ns()
-        self.started_text = seconds(started)
+        self.started_ns = now = origin.wall_ns()
+        digits = str(now // 1000)  # `seconds`, without its call, where the clock is later than 2001
+        self.started_text = f"{digits[:-6]}.{digits[-6:]}" if now >= _MODERN else seconds(now)
         self.steady_ns = origin.steady_ns()
         origin.sink.begin(self)
 
@@ -218,8 +222,9 @@ class Step(Parts):
         if not self.live and not self._ready():
             return
         self.live, self.ended = False, True
-        self.finished_ns = finished = origin.wall_ns()
-        self.finished_text = seconds(finished)
+        self.finished_ns = now = origin.wall_ns()
+        digits = str(now // 1000)
+        self.finished_text = f"{digits[:-6]}.{digits[-6:]}" if now >= _MODERN else seconds(now)
         elapsed = origin.steady_ns() - self.steady_ns
         self.elapsed_ns = elapsed if elapsed > 0 else 0
         self.outcome_text, self.error_text = outcome_text, error_text

@@ -25,7 +25,7 @@ FLOORS = {
     ],
     3: ["step", "surround", "traced", "merge", "folder", "seek", "growing", "follow", "render", "snapshot", "verify", "repair"],
     4: ["tracer"],
-    5: ["index", "cores", "exporters", "bridges"],
+    5: ["serve", "index", "cores", "exporters", "bridges"],
     6: ["cli", "__init__", "__main__"],
 }  # fmt: skip
 # (floor, place on it): on its own floor a room may know those that stand left of it.

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 import ai_trace
-from ai_trace import Tracer, UsageError, folder
-from ai_trace.seal import ROOM, Seal
+from ai_trace import Tracer, UsageError, disk, folder
+from ai_trace.seal import ROOM, Chain, Seal
+from ai_trace.sealed_journal import SealedJournal
 from ai_trace.verify import verify
 from tests import journals
 from tests.children import run
@@ -163,6 +164,36 @@ def _whole_rows(place: str) -> list[bytes]:
         rows = Path(path).read_bytes().split(b"\n")
         found += [row for row in rows if row.startswith(b'{"name"') and row.endswith(b"}")]
     return found
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2, 3, 80])
+def test_two_cut_writes_in_a_row_break_no_chain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    """Behind a piece the next line begins with a newline: what is then cut short is measured with it."""
+    path = tmp_path / "x.jsonl"
+    left = [9, cut]
+
+    class Cutting(disk.Disk):
+        def write(self, fd: int, data: bytes) -> int:  # type: ignore[override]
+            if not left:
+                return os.write(fd, data)
+            os.write(fd, data[: len(data) - left.pop(0)])
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(disk, "active", Cutting())
+    book = SealedJournal(str(path), False, Seal(), "t", 0)
+    for n in range(4):
+        try:
+            book.append(b'{"name":"a","context":{"n":%d},"len":100}\n' % n)
+        except OSError:
+            pass
+    book.close()
+    chain = Chain()
+    whole = [row for row in path.read_bytes().split(b"\n") if row.startswith(b"{") and row.endswith(b"}")]
+    session = {"trace_id": "t"}
+    assert (3 if cut < 2 else 2) == len(whole)
+    assert [""] * len(whole) == [chain.check(row + b"\n", session) for row in whole]
 
 
 @pytest.mark.parametrize("what", ["delete", "truncate", "replace", "cut"])

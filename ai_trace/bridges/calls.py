@@ -20,9 +20,10 @@ from ..step import Step, current_step
 if TYPE_CHECKING:
     from ..tracer import Tracer
 
-__all__ = ["AsyncWatch", "Call", "Fold", "Source", "Watch", "around"]
+__all__ = ["STATUS", "AsyncWatch", "Call", "Fold", "Source", "Watch", "around"]
 
 _NOWHERE = object()  # announced outside of every step
+STATUS = "http.response.status_code"
 FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"  # seconds
 USAGE = "gen_ai.usage."
 
@@ -110,8 +111,13 @@ class Call:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         leave(self._node)
         _around.reset(self._token)
-        if error is not None:
+        if error is not None and not isinstance(error, (StopIteration, StopAsyncIteration)):
             self.fail(error)
+
+    @property
+    def making(self) -> bool:
+        """The block in which the call is made is running, and will not run the agent's own code."""
+        return self._announced is None
 
     def announce(self) -> None:
         """Let calls made from here on, in this context, be inside this one until it ends.
@@ -140,20 +146,23 @@ class Call:
         if fields and not self.step.ended:
             self.step.log(**fields)
 
-    def finish(self, read: Callable[[], dict[str, Any]] | None = None) -> None:
-        """The answer is there."""
+    def finish(self, read: Callable[[], dict[str, Any]] | None = None, error: str | None = None) -> None:
+        """The answer is there; *error* is what it says went wrong."""
         if not self.step.ended:
             if read is not None:
                 self.log(read)
-            self.step.finish()
+            if error is None:
+                self.step.finish()
+            else:
+                self.step.fail(error)
 
     def fail(self, error: BaseException) -> None:
         """The call, or the stream, ended by *error*."""
         if not self.step.ended:
             self._log_answer()
-            status = getattr(error, "status_code", None)
-            if isinstance(status, int):
-                self.log(lambda: {"http.response.status_code": status})
+            status = getattr(error, "status_code", None) or getattr(error, "code", None)
+            if isinstance(status, int) and 100 <= status < 600:
+                self.step.log(**{STATUS: status})
             self.step.__exit__(type(error), error, error.__traceback__)
 
     # A stream

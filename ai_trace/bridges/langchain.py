@@ -41,7 +41,7 @@ __all__ = ["Handler"]
 ROLES: Final[Mapping[str, str]] = MappingProxyType({"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"})
 """Type of a message -> role, where they differ."""
 
-_PARAMETERS: Final = ("model", "model_name", "temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "stream",
+_PARAMETERS: Final = ("model", "model_name", "temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "stop", "seed", "stream",
                       "tools", "tool_choice", "response_format", "n")  # fmt: skip
 
 

@@ -17,6 +17,7 @@ __all__ = ["Patches", "original_of"]
 
 _MARK = "__ai_trace_original__"
 _ABSENT = object()
+_MANY = 100
 
 
 def original_of(function: Any) -> Any:
@@ -48,7 +49,19 @@ class Patches:
         setattr(ours, _MARK, original)
         own = vars(owner).get(name, _ABSENT)
         setattr(owner, name, ours)
+        if len(self._places) > _MANY:  # copies of a client, made for one call each
+            self._places = [place for place in self._places if place[0]() is not None]
         self._places.append((weakref.ref(owner), name, own, ours))
+
+    @staticmethod
+    def method(function: Callable[..., Any], owner: Any) -> Callable[..., Any]:
+        """*function* as an attribute of *owner* alone, with which it is called first, and which it does not keep."""
+        ref = weakref.ref(owner)
+
+        def method(*args: Any, **kwargs: Any) -> Any:
+            return function(ref(), *args, **kwargs)
+
+        return method
 
     def restore(self) -> None:
         """Put everything back, the last first."""

@@ -10,11 +10,10 @@ by itself, only the request and the status are recorded, as nothing may be consu
 from __future__ import annotations
 
 import json
-import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from .calls import AsyncWatch, Call, Fold, Source, Watch, around
+from .calls import STATUS, AsyncWatch, Call, Fold, Source, Watch, around
 from .patches import Patches, original_of
 from .words import asked, get
 
@@ -69,34 +68,22 @@ def share(module: Any) -> Patches:
 
 def _install_on(library: Library, client: Any, patches: Patches) -> None:
     """On one client, by attributes of its own; its copies (`with_options`) are recorded, too."""
-    ref, kind = weakref.ref(client), type(client)
-
-    def of_class(name: str) -> Callable[..., Any]:
-        def call_it(*args: Any, **kwargs: Any) -> Any:
-            return original_of(getattr(kind, name))(ref(), *args, **kwargs)
-
-        return call_it
-
+    kind = type(client)
     is_async = any(base.__name__ == "AsyncAPIClient" for base in kind.__mro__)
     wrap = _async_request if is_async else _request
-    patches.set(client, "request", _bound(wrap(library, patches.source, original_of(kind.request)), ref), None)
-    patches.set(client, "_sleep_for_retry", _bound(_retries(kind, is_async), ref), None)
-    for name in ("copy", "with_options"):
-        patches.set(client, name, _copying(library, of_class(name), patches), None)
+    ours = {
+        "request": wrap(library, patches.source, original_of(kind.request)),
+        "_sleep_for_retry": _telling(original_of(kind._sleep_for_retry)),
+        "copy": _copying(library, kind.copy, patches),
+        "with_options": _copying(library, kind.with_options, patches),
+    }
+    for name, function in ours.items():
+        patches.set(client, name, patches.method(function, client), None)
 
 
-def _bound(function: Callable[..., Any], ref: weakref.ref[Any]) -> Callable[..., Any]:
-    """*function* as a method of what *ref* points to, without keeping that alive."""
-
-    def method(*args: Any, **kwargs: Any) -> Any:
-        return function(ref(), *args, **kwargs)
-
-    return method
-
-
-def _copying(library: Library, copy: Callable[..., Any], patches: Patches) -> Callable[..., Any]:
-    def copying(*args: Any, **kwargs: Any) -> Any:
-        client = copy(*args, **kwargs)
+def _copying(library: Library, original: Callable[..., Any], patches: Patches) -> Callable[..., Any]:
+    def copying(self: Any, *args: Any, **kwargs: Any) -> Any:
+        client = original(self, *args, **kwargs)
         _install_on(library, client, patches)
         return client
 
@@ -168,7 +155,7 @@ def _take(library: Library, opened: _Opened, answer: Any) -> None:
         elif response.is_stream_consumed or response.is_closed:
             call.finish(lambda: endpoint.answer(json.loads(response.content)))
         else:
-            call.finish(lambda: {"http.response.status_code": response.status_code})
+            call.finish(lambda: {STATUS: response.status_code})
     except Exception as err:
         name, text = type(err).__name__, str(err)
         call.finish(lambda: {"bridge_error": f"{name}: {text}"})
@@ -217,10 +204,6 @@ def _stop(stream: Any) -> None:
     watch = vars(stream).get("_iterator")
     if isinstance(watch, (Watch, AsyncWatch)):
         watch.call.stop("closed before its end")
-
-
-def _retries(kind: type, is_async: bool) -> Callable[..., Any]:
-    return _telling(original_of(getattr(kind, "_sleep_for_retry")))
 
 
 def _telling(original: Callable[..., Any]) -> Callable[..., Any]:

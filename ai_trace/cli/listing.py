@@ -10,13 +10,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import safe
-from ..index import Index
 from ..record import number
 from ..render import words
 from . import choose, options, table, times
 from .output import BOLD, CYAN, GREEN, RED, YELLOW, Output
-from .progress import Progress
-from .survey import Survey, survey
+from .survey import Survey, surveys
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -70,8 +68,8 @@ def run(args: Namespace, out: Output) -> int:
         for entry in shown:
             out.line(safe.terminal(entry.name))
     elif shown or not for_people:
-        with Index(args.dir) as index, Progress(sum(entry.size for entry in shown)) as progress:
-            _write([_facts(entry, index, progress) for entry in shown], args, out)
+        facts = [_facts(entry, found) for entry, found in surveys(shown, args.dir, grouped=False)]
+        _write(facts, args, out)
         if for_people and len(shown) < len(fit):
             out.message(f"{len(shown)} of {len(fit)} sessions; -n 0 shows all")
     else:
@@ -99,8 +97,7 @@ def _wanted(entry: Entry, args: Namespace) -> bool:
     )
 
 
-def _facts(entry: Entry, index: Index, progress: Progress) -> dict[str, Any]:
-    found = survey(entry, index, groups=False, tick=progress.tick)
+def _facts(entry: Entry, found: Survey) -> dict[str, Any]:
     counted = found.census
     started = _earliest(entry, found)
     return {

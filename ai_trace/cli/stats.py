@@ -11,13 +11,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import folder, safe
-from ..index import Index
 from ..render import words
 from ..totals import USAGE_SUMS
 from . import choose, counts, options, streams, table
 from .output import BOLD, DIM, GREEN, RED, YELLOW, Output, Stop
-from .progress import Progress
-from .survey import survey
+from .survey import Survey, surveys
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -71,11 +69,9 @@ def run(args: Namespace, out: Output) -> int:
         if not chosen:
             raise Stop(choose.missing(args.dir))
         sources = [folder.entry(one) if isinstance(one, str) else one for one in chosen]
-        index = stack.enter_context(Index(args.dir))
-        progress = stack.enter_context(Progress(sum(source.size for source in sources)))
         counted = counts.Counts(args.by)
-        for source in sources:
-            _count(source, args.since, counted, index, progress)
+        for source, session in surveys(sources, args.dir):
+            _count(source, session, args.since, counted)
     found = counted.to_dict()
     if args.json:
         out.one_json(found)
@@ -84,11 +80,8 @@ def run(args: Namespace, out: Output) -> int:
     return 0
 
 
-def _count(
-    source: folder.Entry, since: float | None, counted: counts.Counts, index: Index, progress: Progress
-) -> None:
+def _count(source: folder.Entry, session: Survey, since: float | None, counted: counts.Counts) -> None:
     """Add *source* to *counted*; it is read step by step only where some of its steps are older than *since*."""
-    session = survey(source, index, tick=progress.tick)
     begun = [session.census.first, *(step.started_at for step in session.open)]
     if since is None or (not session.census.undated and all(at is None or at >= since for at in begun)):
         counted.add(session)

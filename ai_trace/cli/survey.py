@@ -1,21 +1,26 @@
-"""What one session adds up to: from the index as far as it knows, counted from there on.
+"""What sessions add up to: from the index as far as it knows, counted from there on.
 
-The black boxes are read first and the journals after them, so a step that ends in between is met at least
-once; one that stands in both is finished. Memory is bounded by what is open and by the number of step names.
+The black boxes of a session are read first and its journals after them, so a step that ends in between is met
+at least once; one that stands in both is finished. Memory is bounded by what is open and by the number of step
+names.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from .. import census, cores, disk, folder, merge, reader
+from .. import cores, disk, folder, merge, reader
+from ..census import Census, Taken
 from ..index import Fold, Index
 from ..lines import fetch
 from ..record import Damage, Record
+from .progress import Progress
 
-__all__ = ["Survey", "survey"]
+__all__ = ["Survey", "surveys"]
+
+_PLAIN = b'{"name":'  # how a journal begins, and no snapshot
 
 
 class Survey(NamedTuple):
@@ -26,74 +31,117 @@ class Survey(NamedTuple):
     state: str
     head: dict[str, Any]
     open: list[Record]
-    census: census.Census
+    census: Census
 
 
-def survey(
-    entry: folder.Entry, index: Index, *, groups: bool = True, tick: Callable[[int], object] | None = None
-) -> Survey:
-    """Count *entry*; without *groups* there may be none in its census."""
-    boxes = [merge.box_and_state(path) for path in entry.boxes]
-    state = merge.together([state for _, state in boxes])
-    journals = [path for path in entry.paths if not path.endswith(".live")]
-    open_steps = {step.id: step for box, _ in boxes for step in (box.steps if box is not None else ())}
-    whole = census.Census()
-    if len(entry.paths) == 1 and index.get(entry.path, groups=False) is None:
-        saved = reader.snapshot(entry.path)
-        if saved is not None:
-            return _of_snapshot(entry, saved.steps, saved.damage)
-    for path in journals:
-        whole.merge(_journal(path, entry, index, groups, state == "running", tick))
-    begun = {path: box.at for path, (box, _) in zip(entry.boxes, boxes) if box is not None}
-    for path in journals if open_steps else ():
-        _take_out(open_steps, path, begun.get(os.path.splitext(path)[0] + ".live", 0))
-    return Survey(entry.name, entry.agent, state, entry.head, list(open_steps.values()), whole)
+def surveys(
+    entries: Sequence[folder.Entry], trace_dir: str, *, grouped: bool = True
+) -> Iterator[tuple[folder.Entry, Survey]]:
+    """Count each of *entries*, with the help of the index of *trace_dir*; not by name where not *grouped*."""
+    with Index(trace_dir) as index, Progress(sum(entry.size for entry in entries)) as progress:
+        work = _Work(index, progress, grouped)
+        work.begin(entries)
+        for entry in entries:
+            yield entry, work.survey(entry)
+
+
+class _Work:
+    """The counting of several sessions."""
+
+    def __init__(self, index: Index, progress: Progress, grouped: bool) -> None:
+        self._index = index
+        self._tick = progress.tick
+        self._grouped = grouped
+        self._known: dict[str, Fold | None] = {}
+        self._taken: dict[str, Taken] = {}
+
+    def begin(self, entries: Sequence[folder.Entry]) -> None:
+        """Where very many journals are new, have other processes count them."""
+        if len(entries) < cores.MANY:
+            return
+        # A black box has to be read before its journal: a session that has one waits for its turn.
+        quiet = [entry.path for entry in entries if len(entry.paths) == 1 and entry.path.endswith(".jsonl")]
+        self._known = {path: self._index.get(path, groups=self._grouped) for path in quiet}
+        new = [path for path, known in self._known.items() if known is None]
+        self._taken = cores.count_all(new, grouped=self._grouped)
+
+    def survey(self, entry: folder.Entry) -> Survey:
+        boxes = [(path, *merge.box_and_state(path)) for path in entry.boxes]
+        state = merge.together([state for _, _, state in boxes])
+        begun = {path: box.at for path, box, _ in boxes if box is not None}
+        open_steps = {step.id: step for _, box, _ in boxes for step in (box.steps if box is not None else ())}
+        journals = [path for path in entry.paths if path not in entry.boxes]
+        alone = len(entry.paths) == 1
+        counted = []
+        for path in journals:
+            try:
+                known, opening = self._fold(path, entry if alone else None)
+                if alone and opening is not None and not opening.startswith(_PLAIN):
+                    saved = reader.snapshot(path)
+                    if saved is not None:
+                        return _of_snapshot(entry, saved.steps, saved.damage)
+                if state != "running":  # else a half line at the end is being written
+                    _add_rest(known, path)
+                counted.append(known.census)
+                if open_steps:
+                    _take_out(open_steps, path, begun.get(os.path.splitext(path)[0] + ".live", 0))
+            except FileNotFoundError:
+                continue  # listed a moment ago, removed since
+        whole = counted[0] if len(counted) == 1 else Census(grouped=self._grouped)
+        for one in counted if len(counted) != 1 else ():
+            whole.merge(one)
+        return Survey(entry.name, entry.agent, state, entry.head, list(open_steps.values()), whole)
+
+    def _fold(self, path: str, alone: folder.Entry | None) -> tuple[Fold, bytes | None]:
+        """What *path* adds up to, and the beginning of its first line where that was read."""
+        known = self._known.pop(path, None) or self._index.get(path, groups=self._grouped)
+        size = disk.active.stat(path).st_size
+        if known is not None and known.offset == size:
+            if alone is not None:
+                alone.recall(known.head)
+            return known, None
+        if known is not None and not self._grouped:
+            known = self._index.get(path) or known  # what was added is added to all that is known
+        return self._count(path, known, alone)
+
+    def _count(self, path: str, known: Fold | None, alone: folder.Entry | None) -> tuple[Fold, bytes | None]:
+        offset = known.offset if known is not None else 0
+        grouped = known.census.grouped if known is not None else self._grouped
+        taken = self._taken.pop(path, None) if known is None else None
+        taken = taken or cores.count(path, offset, grouped=grouped, tick=self._tick)
+        head = known.head if known is not None else {}
+        if alone is not None and known is None:
+            if taken.opening.endswith(b"\n"):
+                alone.recall(folder.header_in(taken.opening))
+            head = alone.head
+        if known is not None:
+            known.census.merge(taken.census)
+            taken = taken._replace(census=known.census)
+        fold = Fold(taken.census, taken.offset, head)
+        if known is not None or taken.opening.startswith(_PLAIN):
+            self._index.put(path, fold, taken.marks, taken.offset - offset)
+        return fold, taken.opening if known is None else None
 
 
 def _of_snapshot(entry: folder.Entry, steps: list[Record], damage: list[Damage]) -> Survey:
-    whole = census.Census()
+    whole = Census()
     for item in (*(step for step in steps if not step.open), *damage):
         whole.add(item)
     unfinished = [step for step in steps if step.open]
     return Survey(entry.name, entry.agent, entry.state, entry.head, unfinished, whole)
 
 
-def _journal(
-    path: str, entry: folder.Entry, index: Index, groups: bool, running: bool, tick: Callable[[int], object] | None
-) -> census.Census:
-    try:
-        found = disk.active.stat(path)
-        known = index.get(path, groups=groups)
-        if known is not None and known.offset < found.st_size and not groups:
-            known = index.get(path) or known  # what is added has to be added to the whole
-        if known is None or known.offset < found.st_size:
-            offset = known.offset if known is not None else 0
-            more, reached = cores.count(path, offset, tick=tick)
-            if known is not None:
-                known.census.merge(more)
-                more = known.census
-            known = Fold(more, reached, entry.head if len(entry.paths) == 1 else {})
-            index.put(path, known, reached - offset, found.st_ino)
-        elif known.head and len(entry.paths) == 1:
-            entry.recall(known.head)
-    except FileNotFoundError:
-        return census.Census()  # listed a moment ago, removed since
-    if not running and known.offset < found.st_size:  # else a half line at the end is being written
+def _add_rest(known: Fold, path: str) -> None:
+    """Count what stands behind the last whole line of *path* when nobody will write it to its end."""
+    if known.offset < disk.active.stat(path).st_size:
         rest = reader.scan(path, known.offset, check=False)
         for item in (*rest, *rest.last()):
             known.census.add(item)
-    return known.census
 
 
 def _take_out(open_steps: dict[str, Record], path: str, begun: int) -> None:
     """Take out of *open_steps* those that ended in the journal *path*, behind the place *begun*."""
-    try:
-        for item in reader.scan(path, begun if _is_line_start(path, begun) else 0, check=False):
-            if isinstance(item, Record):
-                open_steps.pop(item.id, None)
-    except FileNotFoundError:
-        return
-
-
-def _is_line_start(path: str, offset: int) -> bool:
-    return offset == 0 or fetch(path, offset - 1, 1) == b"\n"
+    start = begun if begun == 0 or fetch(path, begun - 1, 1) == b"\n" else 0
+    for item in reader.scan(path, start, check=False):
+        if isinstance(item, Record):
+            open_steps.pop(item.id, None)

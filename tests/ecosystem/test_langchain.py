@@ -47,7 +47,7 @@ def by_name(tracer: Tracer) -> dict[str, Any]:
 def test_a_chain_is_a_tree_of_steps(provider: Provider, tracer: Tracer) -> None:
     """The chain, the prompt and the model, with messages, parameters, answer, tokens and finish reason."""
     chain = ChatPromptTemplate.from_messages([("system", "Be brief."), ("human", "{question}")]) | model_of(
-        provider, temperature=0.5
+        provider, max_tokens=99
     )
     with tracer.step("decide") as decide:
         answer = chain.invoke({"question": "Weather?"}, config={"callbacks": [Handler()]})
@@ -59,7 +59,7 @@ def test_a_chain_is_a_tree_of_steps(provider: Provider, tracer: Tracer) -> None:
     assert fields["gen_ai.input.messages"] == [
         {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Weather?"}
     ]  # fmt: skip
-    assert fields["gen_ai.request.temperature"] == 0.5
+    assert fields["gen_ai.request.max_tokens"] == 99
     assert fields["gen_ai.output.messages"] == [{"role": "assistant", "content": TEXT}]
     assert fields["gen_ai.response.finish_reasons"] == ["stop"]
     assert tokens_of(call) == TOKENS
