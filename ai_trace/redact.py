@@ -26,6 +26,7 @@ __all__ = ["DEFAULT_RULES", "Redactor", "Rules"]
 _TOKEN_CHARS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+/"
 _TABLE: Final = bytes(97 if c in _TOKEN_CHARS else 32 for c in range(256))
 _LONG: Final = b"a" * 16  # the shortest run of such characters in any key that is known by its shape
+_JOINTS: Final = b".:|="  # what may stand in a credential between its hint and its long run
 _BEFORE: Final = 40  # characters: how far before its long run a credential may begin
 _AFTER: Final = 4096  # of a longer run (an image in base64) only the beginning is looked at
 _ADDRESS: Final = 3300  # of JSON text: how far before its `@` an address with a password may begin
@@ -55,6 +56,7 @@ class Redactor:
         self._at_shapes = [(hint, shape) for hint, shape in hints if shape.near == "@"]
         long = [(hint, shape) for hint, shape in hints if shape.near == "long"]
         self._long_hints = re.compile(_beginnings([hint for hint, _ in long])).finditer
+        self._spaced = tuple(hint for hint, _ in long if hint.endswith(b" "))
         # A sign that begins a hint stands before the place that is found.
         self._long_shapes = [(hint, 0 if hint[:1].isalnum() else 1, shape) for hint, shape in long]
         self._in_text: dict[Shape, re.Pattern[str]] = {}
@@ -189,7 +191,10 @@ class Redactor:
             end = len(marked) if end < 0 else end
             stop = min(end, start + _AFTER)
             if upper_or_digit(raw, start, stop):
-                for hint in self._long_hints(raw, max(start - _BEFORE, 0), stop):
+                begin = start
+                if raw[start - 1] in _JOINTS or raw.endswith(self._spaced, 0, start):
+                    begin = max(start - _BEFORE, 1)
+                for hint in self._long_hints(raw, begin - 1, stop):
                     if self._long_at(raw, hint.end()):
                         return True
             start = marked.find(_LONG, end)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -47,7 +47,9 @@ def to_html(session: Session) -> Iterator[str]:
     yield from html.page(session, now=clock.active.wall_ns() / 1e9)
 
 
-FORMS: Final = MappingProxyType({"json": to_json, "md": to_markdown, "html": to_html})
+FORMS: Final[Mapping[str, Callable[[Session], Iterator[str]]]] = MappingProxyType(
+    {"json": to_json, "md": to_markdown, "html": to_html}
+)
 """Name of a form, which is also its suffix -> session to text."""
 
 

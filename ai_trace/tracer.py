@@ -227,7 +227,7 @@ class Tracer:
             try:
                 from . import snapshot
 
-                path = snapshot.write(self._session(), path, form)
+                path = snapshot.write(self.session(), path, form)
             except Exception as err:
                 self._sink.drop(f"{form} snapshot: {type(err).__name__}")
                 complain(f"cannot save {path}", err)
@@ -237,7 +237,8 @@ class Tracer:
         stem = f"{safe.file_name(self._agent_text)}_{self.session_id}"
         return os.path.join(self._folder, stem + suffix)
 
-    def _session(self) -> Session:
+    def session(self) -> Session:
+        """The session so far, as a reader sees it: what `ai_trace.load` answers, also without files."""
         from . import folder
         from .session import fold
 

@@ -12,7 +12,8 @@ and retries; a stream when it ends, is broken off, or is abandoned. What the age
 Which tracer: where a step is current, the call becomes its child, whosever tracer that is; elsewhere it goes to the
 tracer given here, and where none was given it is not recorded. A fault in a bridge never reaches the agent.
 
-`logging`, `otel`, `langchain` and `openai_agents` are modules with a class to hand to that library.
+`logging`, `otel`, `langchain` and `openai_agents` are modules with a class to hand to that library, for those who
+want it in one place only.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from ..exceptions import UsageError
+from ..recorder import complain
 from .calls import Source
 from .patches import Patches
 
@@ -46,9 +48,21 @@ LIBRARIES: Final[Mapping[str, str]] = MappingProxyType(
         "requests": "requests",
         "urllib.request": "urllib",
         "mcp": "mcp",
+        "langchain_core.callbacks": "langchain",
+        "agents.tracing": "openai_agents",
     }
 )
 """Library -> the module here that has `install(target, source)`: *target* is a client, or None for all of them."""
+
+_ALSO: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "urllib": "urllib.request",
+        "langchain": "langchain_core.callbacks",
+        "langchain_core": "langchain_core.callbacks",
+        "langgraph": "langchain_core.callbacks",
+        "agents": "agents.tracing",
+    }
+)
 
 _whole: dict[str, Patches] = {}
 _single: WeakKeyDictionary[Any, tuple[str, Patches]] = WeakKeyDictionary()
@@ -69,7 +83,10 @@ def instrument(target: T = None, *, tracer: Tracer | None = None) -> T:  # type:
     if target is None:
         for library in LIBRARIES:
             if library in sys.modules:
-                _install(library, None, tracer)
+                try:
+                    _install(library, None, tracer)
+                except Exception as err:  # a version that is made otherwise; the others go on
+                    complain(f"{library} is not instrumented", err)
         return target
     library, client = _library(target)
     _install(library, client, tracer)
@@ -77,7 +94,10 @@ def instrument(target: T = None, *, tracer: Tracer | None = None) -> T:  # type:
 
 
 def uninstrument(target: object = None) -> None:
-    """Put back exactly what `instrument` replaced: of *target*, or of everything."""
+    """Put back exactly what `instrument` replaced: of *target*, or of everything.
+
+    LangChain and the Agents SDK take no handler back; it stays with them, and records nothing any more.
+    """
     if target is None:
         for patches in [*_whole.values(), *(patches for _, patches in _single.values())]:
             patches.restore()
@@ -116,7 +136,7 @@ def _library(target: object) -> tuple[str, Any]:
     """Of *target*: the library, imported, and the client, or None where the library itself was meant."""
     if isinstance(target, str) or isinstance(target, ModuleType):
         name = target if isinstance(target, str) else target.__name__
-        name = "urllib.request" if name == "urllib" else name
+        name = _ALSO.get(name, name)
         if name not in LIBRARIES:
             raise UsageError(f"nothing is known here of {name!r}; the libraries are {', '.join(LIBRARIES)}")
         try:

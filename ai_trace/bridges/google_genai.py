@@ -17,6 +17,7 @@ from .words import asked, get, plain_form, total, without_none
 __all__ = ["GeminiFold", "gemini_answer", "install"]
 
 _STREAM = "_stream"
+_END = object()
 
 
 def install(client: Any, source: Source) -> Patches:
@@ -85,11 +86,9 @@ def _stream(original: Callable[..., Any], source: Source) -> Callable[..., Any]:
 def _watched(inner: Any, call: Call) -> Generator[Any, None, None]:
     """A generator, as the library's own is; dropped before its first item, it lets go of *call*, which ends."""
     try:
-        while True:
-            item = _pull(inner, call)
+        while (item := _pull(inner, call)) is not _END:
             call.item(item)
             yield item
-    except StopIteration:
         call.end()
     except GeneratorExit:
         inner.close()
@@ -98,15 +97,8 @@ def _watched(inner: Any, call: Call) -> Generator[Any, None, None]:
 
 
 def _pull(inner: Any, call: Call) -> Any:
-    with call:  # the first item is when the request is made
-        try:
-            return next(inner)
-        except StopIteration as end:
-            raise _End from end
-
-
-class _End(StopIteration):
-    """The inner generator has ended. (Within a generator, a StopIteration of another is an error: PEP 479.)"""
+    with call:  # the request is made when the first item is asked for
+        return next(inner, _END)
 
 
 def _async_stream(original: Callable[..., Any], source: Source) -> Callable[..., Any]:

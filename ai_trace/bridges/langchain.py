@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -22,6 +23,7 @@ from ..exceptions import UsageError
 from ..genai import ARGUMENTS, CALL_ID, OPERATION, RESULT, TOOL
 from ..news import complain
 from .calls import Call, Source
+from .patches import Patches
 from .words import asked, get, plain_form, without_none
 
 try:
@@ -36,13 +38,23 @@ if TYPE_CHECKING:
 else:
     _Base = _callbacks.BaseCallbackHandler
 
-__all__ = ["Handler"]
+__all__ = ["Handler", "install"]
 
 ROLES: Final[Mapping[str, str]] = MappingProxyType({"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"})
 """Type of a message -> role, where they differ."""
 
 _PARAMETERS: Final = ("model", "model_name", "temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "stop", "seed", "stream",
                       "tools", "tool_choice", "response_format", "n")  # fmt: skip
+
+
+def install(client: Any, source: Source) -> Patches:
+    """Record every run, in every thread and context, whoever starts it."""
+    handler = Handler()
+    handler._source = source
+    # The default, not a value: a context made by somebody else has it, too.
+    everywhere: ContextVar[Any] = ContextVar("ai_trace.bridges.langchain", default=handler)
+    importlib.import_module("langchain_core.tracers.context").register_configure_hook(everywhere, True)
+    return Patches(source)
 
 
 class Handler(_Base):

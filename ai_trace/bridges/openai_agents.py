@@ -23,6 +23,7 @@ from ..genai import ARGUMENTS, INPUT_MESSAGES, MODEL, OPERATION, OUTPUT_MESSAGES
 from ..news import complain
 from .calls import Call, Source
 from .openai import response_answer
+from .patches import Patches
 from .words import get, plain_form, without_none
 
 try:
@@ -37,12 +38,20 @@ if TYPE_CHECKING:
 else:
     _Processor = _tracing.TracingProcessor
 
-__all__ = ["TracingProcessor"]
+__all__ = ["TracingProcessor", "install"]
 
 OPERATIONS: Final[Mapping[str, str]] = MappingProxyType(
     {"agent": "invoke_agent", "function": "execute_tool", "generation": "chat", "response": "chat"}
 )
 """Type of a span -> GenAI operation."""
+
+
+def install(client: Any, source: Source) -> Patches:
+    """Record every run. The SDK's own processors stay, the one that sends traces to OpenAI included."""
+    processor = TracingProcessor()
+    processor._source = source
+    _tracing.add_trace_processor(processor)
+    return Patches(source)
 
 
 class TracingProcessor(_Processor):

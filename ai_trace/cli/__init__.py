@@ -37,6 +37,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "serve": ("serve", "the folder in a browser, live while sessions run"),
         "tail": ("tail", "the last steps, then each step and log as it happens"),
         "stats": ("stats", "counts, error rates, durations, tokens and cost"),
+        "run": ("run", "run a program with its calls to models and servers recorded"),
         "save": ("save", "write the snapshot and the postmortem of a session"),
         "export": ("export", "write a session for other tools: OpenTelemetry, Perfetto, CSV, SQLite"),
         "verify": ("verify", "every line checked: damage, edits, seals"),

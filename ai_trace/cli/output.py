@@ -54,6 +54,7 @@ class Output:
     """
 
     def __init__(self) -> None:
+        self._before = [(stream, getattr(stream, "errors", None)) for stream in (sys.stdout, sys.stderr)]
         self._stdout: TextIO | None = _lenient(sys.stdout)
         self._stderr: TextIO | None = _lenient(sys.stderr)
         self.terminal = _is_terminal(self._stdout)
@@ -77,6 +78,12 @@ class Output:
     @property
     def encoding(self) -> str:
         return getattr(self._stdout, "encoding", None) or "utf-8"
+
+    def give_back(self) -> None:
+        """The streams as they were found, for a program that is run here."""
+        for stream, errors in self._before:
+            if stream is not None and errors is not None and hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors=errors)
 
     def divert(self, stream: TextIO | None) -> None:
         """From now on write to *stream* (a pager); None: to standard output again."""

@@ -24,7 +24,7 @@ examples:
   ai-trace report                   the newest session, beside its journal
   ai-trace report --open            and open it in the browser
   ai-trace report 20260301 -o run.html
-  ai-trace report latest --diff @-1 -o diff.html    the run against the one before it"""
+  ai-trace report @-1 --diff latest    what the last run did otherwise than the one before"""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def arguments(parser: ArgumentParser) -> None:
     add("-o", "--output", metavar="FILE", help="write to FILE, '-' for standard output (default: beside the journal)")
     add("--force", action="store_true", help="let -o overwrite FILE")
     add("--open", action="store_true", help="open the page in the browser")
-    add("--diff", metavar="A", help="a page of what SESSION does otherwise than session A")
+    add("--diff", metavar="B", help="a page of what session B does otherwise than SESSION")
 
 
 def run(args: Namespace, out: Output) -> int:
@@ -50,14 +50,14 @@ def run(args: Namespace, out: Output) -> int:
         if args.diff is None:
             return _write(session.paths[0], "html", snapshot.to_html(session), args, out)
         with choose.picked(args.diff, args.dir) as other:
-            return _write(session.paths[0], "diff.html", _diff(folder.load(other), session), args, out)
+            return _write(session.paths[0], "diff.html", _diff(session, folder.load(other)), args, out)
 
 
-def _diff(before: Session, after: Session) -> Iterator[str]:
+def _diff(a: Session, b: Session) -> Iterator[str]:
     from ..alignment import compare
     from ..render import html_diff
 
-    return html_diff.page(before, after, compare(before, after), now=times.now())
+    return html_diff.page(a, b, compare(a, b), now=times.now())
 
 
 def _write(journal: str, suffix: str, pieces: Iterable[str], args: Namespace, out: Output) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from ..record import Record
@@ -115,7 +115,7 @@ def _table(heading: str, titles: Iterable[str], rows: Iterable[Iterable[str]]) -
     """A table from cells that are HTML; a column whose title ends in ":" holds numbers."""
     known = list(titles)
     numeric = [title.endswith(":") for title in known]
-    open_cell = lambda tag, right: f"<{tag} class=num>" if right else f"<{tag}>"  # noqa: E731
+    open_cell: Callable[[str, bool], str] = lambda tag, right: f"<{tag} class=num>" if right else f"<{tag}>"  # noqa: E731
     yield f'<h3>{heading}</h3><div class="scroll"><table><thead><tr>'
     yield "".join(f"{open_cell('th', right)}{t.removesuffix(':')}</th>" for t, right in zip(known, numeric))
     yield "</tr></thead><tbody>"
