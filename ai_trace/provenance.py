@@ -139,10 +139,11 @@ def knowledge(steps: Sequence[Record], targets: Iterable[Record], path_to: Ways)
     others = Sightings((path, None) for path in renamed)
     if renamed:
         others.look(earlier, holding=tuple(map(_spelled, renamed)))
-    return {
-        (step := view.step): Knowledge(step, numbers[step], search.judged(step, pieces, others), view.left_out)
-        for view, pieces in found
-    }
+    known: dict[Record, Knowledge] = {}
+    for view, pieces in found:
+        judged = search.judged(view.step, pieces, others)
+        known[view.step] = Knowledge(view.step, numbers[view.step], judged, view.left_out)
+    return known
 
 
 class _View:
@@ -249,7 +250,7 @@ class _Search:
         return None
 
     def _later(self, piece: Piece, read: Sighting, others: Sightings) -> Iterator[Sighting]:
-        """What was logged after the reading, under the piece's name or the one it was read by; newest first."""
+        """What was logged after the reading, under the piece's name or the one it was read by, newest first."""
         both = [*islice(self._seen.newest(piece.path, read.at, piece.at), _RIVALS)]
         if other := _other_name(piece):
             both += islice(others.newest(other, read.at, piece.at), _RIVALS)

@@ -10,8 +10,8 @@ record of JSON text, and a no is certain.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 from .secret_rules import Rules
 
@@ -25,6 +25,10 @@ _LETTERS: Final = b"abcdefghijklmnopqrstuvwxyz"
 _LOWER: Final = bytes(range(256)).lower()
 _GLUED: Final = bytes(c for c in range(256) if _LOWER[c] not in _LETTERS)
 _IN_NAME: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
+_SQUEEZED: Final = bytes(c for c in _GLUED if c not in b"=:")
+_ASSIGNS: Final = _LOWER.replace(b":", b"=")
+_ENDS_NAME: Final = frozenset(_IN_NAME.encode() + b" \"'\\")  # what may stand before a `=` or `:`
+_FEW: Final = 16
 _BEFORE: Final = 96  # characters: the longest name in a text, and the quotes and escapes after it
 
 # The last segments of keys that tell about a secret without giving it away: `token_count`, `password_policy`.
@@ -65,7 +69,7 @@ _RAW_VALUE: Final = (
     rb"|=(?![=> ])(?P<bare>[^ \"'&;,\\]{0,200})(?P<more>" + _UNIT + rb")?"
     rb"|(?:=>|:=|={1,3}|:(?= )) {0,4}(?=" + _UNIT + rb"{6})" + _UNIT + rb"{0,63}?(?:[0-9]|\\))"
 )
-_RAW_FLAG: Final = rb"--(?<![A-Za-z0-9_-]--)([A-Za-z][A-Za-z0-9_-]{0,60})[ \"]"
+_RAW_DASHES: Final = rb"--(?:([A-Za-z][A-Za-z0-9_-]{0,60})[ \"]|-+(BEGIN )?)"
 _COOKIES: Final = r"(?P<value>[^\s=;:\"'\\]{1,256}=[^\r\n\"'\\]+)"
 
 # What stands for a value, or says of what kind it is.
@@ -106,10 +110,11 @@ class KeyNames:
         self._tail = min((3, *map(len, ends)))
         self._tails = frozenset(name[-self._tail :] for name in ends)
         self._compiled: dict[str, re.Pattern[str]] = {}
-        self._raw_heads = re.compile(_heads(ends, r'\\"').encode()).finditer
-        self._text_heads = re.compile(_heads(ends, '"')).finditer
+        self._colon = re.compile(rb":[ \\']").search
+        self._dashes = re.compile(_RAW_DASHES).finditer
+        self._line: Callable[..., Any] = re.compile(rb"=*").match
+        self._seps = re.compile("[=:](?<=[A-Za-z0-9_.\"'\\\\ ].)").finditer
         self._raw_value = re.compile(_RAW_VALUE).match
-        self._raw_flag = re.compile(_RAW_FLAG).match
 
     def secret(self, key: str) -> bool:
         """Whether what stands under *key* is a secret."""
@@ -129,13 +134,33 @@ class KeyNames:
     def may_hold(self, raw: bytes) -> bool:
         """Whether JSON text may hold `name=value`, `name: value` or `--name value` with a secret's name, or
         the dashes before a private key."""
-        for head in self._raw_heads(raw.replace(b":", b"=").replace(b"-", b"=")):
-            start, end = head.span()
-            if raw[start] != 45 and self._assigned_at(raw, start):
+        # The numbers are '-' and '=': one memchr each.
+        return (45 in raw and self._flagged(raw)) or ((61 in raw or self._colon(raw)) and self._assigned(raw))
+
+    def _flagged(self, raw: bytes) -> bool:
+        for dashes in self._dashes(raw):
+            flag, key = dashes.groups()
+            if key or (flag and flag.translate(_LOWER, _GLUED).endswith(self._ends)):
                 return True
-            if end > start + 1 and raw[end - 2 : end] == b"--":
-                if raw[end : end + 6] == b"BEGIN " or self._flag_at(raw, end - 2):
-                    return True
+        return False
+
+    def _assigned(self, raw: bytes) -> bool:
+        marked = raw.replace(b":", b"=")  # replacing one byte by another costs next to nothing
+        place = marked.find(b"=")
+        left = _FEW
+        while place >= 0:
+            before = raw[place - 1]
+            if before == 61:  # a line of signs
+                place = self._line(marked, place).end() - 1
+            elif before in _ENDS_NAME and (before != 34 or raw[place - 2] == 92) and self._assigned_at(raw, place):
+                return True
+            place = marked.find(b"=", place + 1)
+            left -= 1
+            if not left:
+                # Slow for one, quick for many: 3 µs for 4 KB and 0.04 for each, where the way above takes 0.2.
+                pieces = raw[place:].translate(_ASSIGNS, _SQUEEZED).split(b"=")
+                if not any([piece.endswith(self._ends) for piece in pieces if piece[-self._tail :] in self._tails]):
+                    return False
         return False
 
     def _assigned_at(self, raw: bytes, place: int) -> bool:
@@ -144,15 +169,11 @@ class KeyNames:
             return False
         value = self._raw_value(raw, place)
         if value is None:
-            return glued.endswith((b"authorization", b"cookie"))
+            return glued.endswith((b"authorization", b"cookie")) and raw[place + 1 : place + 2] in b' \\\'"'
         if value["bare"] is None or value["more"] is not None:
             return True
         bare = value["bare"].decode().rstrip(_AFTER_VALUE)
         return self._hides(bare, glued) and self._hides_bare(bare, "=")
-
-    def _flag_at(self, raw: bytes, place: int) -> bool:
-        flag = self._raw_flag(raw, place)
-        return flag is not None and flag[1].translate(_LOWER, _GLUED).endswith(self._ends)
 
     def masked(self, text: str) -> tuple[str, int]:
         """*text* without the values that stand beside a secret's name, and how many they were."""
@@ -165,10 +186,8 @@ class KeyNames:
     def _assigned_heads(self, text: str) -> Iterator[re.Match[str]]:
         """The names in *text* that a `=` or `:` follows; a tenth of the time of a search for names."""
         expression = self._expression(_ASSIGNED)
-        for head in self._text_heads(text.replace(":", "=").replace("-", "=")):
+        for head in self._seps(text):
             place = head.start()
-            if text[place] == "-":
-                continue
             stem = text[max(place - _BEFORE, 0) : place].rstrip(" ").rstrip("\"'").rstrip("\\")
             name = stem[len(stem.rstrip(_IN_NAME)) :]
             if name and self._named(name):
@@ -245,28 +264,6 @@ class KeyNames:
         if expression is None:
             expression = self._compiled[source] = re.compile(source, re.ASCII)
         return expression
-
-
-def _heads(ends: tuple[bytes, ...], quote: str) -> str:
-    """The expression for what may part a name that ends in one of *ends* from its value, or begin an option,
-    in a text whose `:` and `-` have become `=`.
-
-    So one pass finds all: a literal that begins an expression is sought at 0.3 ns a character, a set of them
-    at 3.5, and replacing one character by another costs next to nothing.
-    """
-    tails = sorted({name[-3:].decode().rjust(3) for name in ends})
-    letters = "|".join(_any_case(tail[:2]) + _any_case(tail[1]) + _any_case(tail[2], "") for tail in tails)
-    last = _any_case("".join(tail[2] for tail in tails) or "=", "")
-    ways = "|".join(
-        f"(?<={last}{gap}=)(?<=(?:{letters}){gap}=)|(?<=[0-9_.'\\\\]{gap}=)|(?<={quote}{gap}=)"
-        for gap in ("", " ", "  ")
-    )
-    # Dashes in a row are taken whole: a line of them is one.
-    return rf"=(?:=+(?=[A-Za-z])|={{2,}}|(?<=[^=]=)(?:{ways}))"
-
-
-def _any_case(letters: str, also: str = "_.=0-9") -> str:
-    return f"[{''.join(sorted(set(letters + letters.upper()) - {' '}))}{also}]"
 
 
 def _segments(key: str) -> list[str]:

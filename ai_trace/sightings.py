@@ -91,7 +91,7 @@ def canonical(value: Any) -> str:
 
 
 def parts(pairs: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, value) of everything in *pairs*, each whole before its parts: `bids`, `bids[0]`, `bids[0].price`."""
+    """(path, value) of everything in *pairs*, each whole before its parts: `bids`, `bids[0]`, `bids[0].at`."""
     waiting = [(f"{prefix}{key}", value) for key, value in reversed([*pairs.items()])]
     while waiting:
         path, value = waiting.pop()

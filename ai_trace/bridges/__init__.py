@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from ..exceptions import UsageError
-from ..recorder import complain
+from ..news import complain
 from .calls import Source
 from .patches import Patches
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ..recorder import complain
+from ..news import complain
 from . import LIBRARIES, instrument
 
 if TYPE_CHECKING:

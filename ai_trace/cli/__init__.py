@@ -42,6 +42,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "export": ("export", "write a session for other tools: OpenTelemetry, Perfetto, CSV, SQLite"),
         "verify": ("verify", "every line checked: damage, edits, seals"),
         "repair": ("repair", "a clean copy of a damaged session, beside it"),
+        "doctor": ("doctor", "can this machine record here, and what is wrong"),
+        "completion": ("completion", "a completion script for bash, zsh or fish"),
         "scan": ("scan", "secrets in what is already stored: where they are, never what they are"),
     }
 )
@@ -113,7 +115,7 @@ def _split(argv: list[str]) -> tuple[list[str], str | None, list[str]]:
 
 def _without_command(argv: list[str], out: Output) -> int:
     """`ai-trace -h`, `-V`, and `ai-trace` alone: the help, as an error where it was not asked for."""
-    rows = "\n".join(f"  {name:<7} {text}" for name, (_, text) in COMMANDS.items())
+    rows = "\n".join(f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items())
     parser = _parser(
         out, "ai-trace", "The flight recorder for AI agents: see what an agent did.",
         f"commands:\n{rows}\n{_FAREWELL}",

@@ -106,7 +106,7 @@ def _write(session: Session, path: str, form: str, out: Output) -> None:
 
 
 def _last_good(session: Session) -> Session | None:
-    """The last run of the same agent before *session*, in its folder, that ended and in which nothing failed."""
+    """The last run of the same agent before *session*, in its folder, that ended without any failure."""
     place = os.path.dirname(session.paths[0]) or "." if session.paths else ""
     known = folder.sessions(place) if place else []
     ours = next((at for at, entry in enumerate(known) if session.paths[0] in entry.paths), len(known))

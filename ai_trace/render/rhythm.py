@@ -51,7 +51,7 @@ def loops(session: Session, count: int = 5) -> list[Loop]:
     }
     groups: dict[tuple[str, int], list[Record]] = {}
     rows: dict[tuple[str, int], int] = {}
-    running: dict[str | None, tuple[tuple[str, int] | None, int]] = {}  # parent -> last call, how often so far
+    running: dict[str | None, tuple[tuple[str, int] | None, int]] = {}  # parent -> last call, so often
     for record in session.steps:
         key = keys.get(record)
         before, times = running.get(record.parent, (None, 0))
