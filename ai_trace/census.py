@@ -20,7 +20,8 @@ from typing import Any, Final, NamedTuple
 
 from . import clock, disk
 from .line import decode
-from .lines import BLOCK, TOO_LONG, Lines
+from .lines import BLOCK, TOO_LONG, Lines, last_line
+from .packed import Plain, opened
 from .parse import parse
 from .record import Damage, Record, number
 from .spans import Spans
@@ -100,7 +101,7 @@ class Census:
     """
 
     __slots__ = (
-        "grouped", "groups", "outcomes", "damage", "dropped", "redacted", "timeless", "undated", "first", "last", "latest", "_words",
+        "grouped", "groups", "outcomes", "damage", "dropped", "redacted", "timeless", "undated", "first", "last", "latest",
     )  # fmt: skip
 
     def __init__(self, *, grouped: bool = True) -> None:
@@ -115,7 +116,6 @@ class Census:
         self.first: float | None = None
         self.last: float | None = None
         self.latest: float | None = None
-        self._words: dict[bytes, str] = {}  # JSON text between quotes, met in fixed parts -> what it says
 
     @property
     def steps(self) -> int:
@@ -185,32 +185,26 @@ class Census:
         if list(map(int, sizes)) != [len(line) + 1 for line in lines]:
             return False
         try:
-            words = self._read({*names, *outcomes})
+            words = _words({*names, *outcomes})
             said = _objects(usages)
-            riders = [*map(_rider, lines)] if any(map(tails.__contains__, _MARKS)) else []
+            riders = _riders(lines) if any(map(tails.__contains__, _MARKS)) else []
         except ValueError:
             return False
         began, took = list(map(float, starts)), list(map(float, spans))
         for outcome, times in Counter(outcomes).items():
             self.outcomes[words[outcome] or "unknown"] += times
         if self.grouped:
-            self._count(names, took, said)
-            self._blame(names, outcomes, said)
+            self._count(words, names, took, said)
+            self._blame(words, names, outcomes, said)
         self.dropped += sum(dropped for dropped, _ in riders)
         self.redacted += sum(redacted for _, redacted in riders)
         ended = max(map(add, began, map(truediv, took, repeat(1000.0))))
         self._see(min(began), max(began), round(ended, 6))
         return True
 
-    def _read(self, texts: set[bytes]) -> dict[bytes, str]:
-        """What each of *texts* says; raises `ValueError` where one says nothing."""
-        if len(self._words) > _MAX_WORDS:
-            self._words.clear()
-        for text in texts - self._words.keys():
-            self._words[text] = str(parse(b'"%b"' % text))
-        return self._words
-
-    def _count(self, names: Sequence[bytes], took: list[float], said: list[dict[str, Any]]) -> None:
+    def _count(
+        self, words: dict[bytes, str], names: Sequence[bytes], took: list[float], said: list[dict[str, Any]]
+    ) -> None:
         silent: defaultdict[bytes, list[float]] = defaultdict(list)
         spoke: defaultdict[tuple[bytes, Any], list[tuple[float, dict[str, Any]]]] = defaultdict(list)
         for name, duration, usage in zip(names, took, said):
@@ -219,14 +213,15 @@ class Census:
             else:
                 silent[name].append(duration)
         for name, durations in silent.items():
-            self._group(self._words[name], _NOTHING).extend(durations)
+            self._group(words[name], _NOTHING).extend(durations)
         for (name, _), pairs in spoke.items():
-            group = self._group(self._words[name], pairs[0][1])
+            group = self._group(words[name], pairs[0][1])
             group.extend([duration for duration, _ in pairs])
             group.use([usage for _, usage in pairs])
 
-    def _blame(self, names: Sequence[bytes], outcomes: Sequence[bytes], said: list[dict[str, Any]]) -> None:
-        words = self._words
+    def _blame(
+        self, words: dict[bytes, str], names: Sequence[bytes], outcomes: Sequence[bytes], said: list[dict[str, Any]]
+    ) -> None:
         if failed := {outcome for outcome in set(outcomes) if words[outcome] == "error"}:
             for name, outcome, usage in zip(names, outcomes, said):
                 if outcome in failed:
@@ -235,6 +230,7 @@ class Census:
 
 _MODEL: Final = (str, type(None))
 _HUGE: Final = 1e300  # an integer beyond the doubles, or infinity, is looked at by itself
+_MET: Final[dict[bytes, str]] = {}  # JSON text between quotes, met in fixed parts -> what it says
 _NOTHING: Final[dict[str, Any]] = {}
 
 
@@ -246,8 +242,19 @@ def _rows(block: bytes, begin: int, end: int, lines: list[bytes]) -> list[tuple[
     return _ROW.findall(block, begin - 1, end) if begin else _ROW.findall(b"\n" + block[:end])
 
 
+def _words(texts: set[bytes]) -> dict[bytes, str]:
+    """What each of *texts*, and of others, says; raises `ValueError` where one says nothing."""
+    if len(_MET) > _MAX_WORDS:
+        _MET.clear()
+    for text in texts - _MET.keys():
+        _MET[text] = str(parse(b'"%b"' % text))
+    return _MET
+
+
 def _objects(texts: Sequence[bytes]) -> list[dict[str, Any]]:
     """Each of *texts* as an object, {} for b""; raises `ValueError` where one is none."""
+    if not any(texts):
+        return [_NOTHING] * len(texts)
     spoken = [text for text in texts if text]
     values = parse(b"[" + b",".join(spoken) + b"]") if spoken else []
     if len(values) != len(spoken) or {*map(type, values)} - {dict}:
@@ -263,6 +270,10 @@ def _all_count(values: list[Any]) -> bool:
     return bool(values) and {*map(type, values)} <= {int, float} and min(values) >= 0 and max(values) < _HUGE
 
 
+def _riders(lines: list[bytes]) -> list[tuple[int, int]]:
+    return [_rider(line) for line in lines if any(mark in line[-_TAIL:] + b"\n" for mark in _MARKS)]
+
+
 def _rider(line: bytes) -> tuple[int, int]:
     """(dropped, redacted) of a line; raises `ValueError` where that takes parsing.
 
@@ -271,12 +282,14 @@ def _rider(line: bytes) -> tuple[int, int]:
     start = line.rfind(b',"dropped":{', -_LONG)
     if start < 0:
         start = line.rfind(b',"redacted":', -_TAIL)
-    if start < 0:
+    if start < 0 and not (line.endswith(b"}}") and (b'"redacted":' in line or b'"dropped":' in line)):
         return 0, 0
-    found = _RIDER.fullmatch(line, start)
+    found = _RIDER.fullmatch(line, start) if start >= 0 else None
     if found is None:
-        raise ValueError("a key of that name inside a value, or a reason with braces")
+        raise ValueError("a key of that name inside a value, or in another order than ours")
     dropped, redacted = found.groups()
+    if (dropped is None and b'"dropped":' in line) or (redacted is None and b'"redacted":' in line):
+        raise ValueError("a key of that name inside a value, or in another order than ours")
     reasons = _objects([dropped or b""])[0].values()
     return sum(times for times in reasons if type(times) is int and times > 0), int(redacted or 0)
 
@@ -310,9 +323,8 @@ def take(
     *until* is where to stop, in bytes from the start of the file; *tick* is told how many bytes were read.
     """
     census, lines, opening = Census(grouped=grouped), Lines(offset, None), b""
-    fd = disk.active.open_regular(path)
-    try:
-        for at, block in _blocks(fd, offset, until):
+    with opened(path) as file:
+        for at, block in _blocks(file, offset, until):
             if at == 0:
                 opening = block[: block.find(b"\n") + 1 or len(block)]
             first, begin, end = lines.first(block)
@@ -323,9 +335,14 @@ def take(
             lines.give(end - begin)
             if tick is not None:
                 tick(len(block))
-        return Taken(census, lines.offset, marks(fd, lines.offset), opening)
-    finally:
-        disk.active.close(fd)
+        if not file.packed:
+            return Taken(census, lines.offset, marks(file.fd, lines.offset), opening)
+        # Nobody writes on in a packed file: its end is counted here, and it is known again by its packed bytes.
+        lines.problem = file.problem
+        for item in last_line(path, lines):
+            census.add(item)
+        size = int(disk.active.fstat(file.fd).st_size)
+        return Taken(census, size, marks(file.fd, size), opening)
 
 
 def marks(fd: int, offset: int) -> dict[str, Any]:
@@ -345,13 +362,15 @@ _EDGE: Final = 64  # bytes looked at, at the beginning and before the place reac
 _SETTLED_NS: Final = 1_000_000_000  # a younger time of change may hide a second change (file systems: 10 ms)
 
 
-def _blocks(fd: int, position: int, until: int | None) -> Iterator[tuple[int, bytes]]:
+def _blocks(file: Plain, position: int, until: int | None) -> Iterator[tuple[int, bytes]]:
+    size = BLOCK
     while until is None or position < until:
-        block = disk.active.pread(fd, BLOCK if until is None else min(BLOCK, until - position), position)
-        if not block:
-            return
-        yield position, block
+        block = file.pread(size if until is None else min(size, until - position), position)
+        if block:
+            yield position, block
         position += len(block)
+        if len(block) < size:  # the end; what is added meanwhile comes the next time
+            return
 
 
 def _line_by_line(census: Census, path: str, offset: int, stretch: bytes) -> None:

@@ -14,10 +14,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, Final
 
-from . import disk
 from .census import Taken, take
 from .index import counts_from_plain, counts_to_plain, groups_from_bytes, groups_to_bytes
 from .lines import BLOCK
+from .packed import Plain, opened
 
 __all__ = ["count", "count_all", "main"]
 
@@ -63,27 +63,26 @@ def count_all(paths: Sequence[str], *, grouped: bool) -> dict[str, Taken]:
 
 def _parts(path: str, offset: int) -> list[Part]:
     """Stretches that begin and end with lines; none where more than one would not pay."""
-    fd = disk.active.open_regular(path)
-    try:
-        size = disk.active.fstat(fd).st_size
+    with opened(path) as file:
+        if file.packed:
+            return []
+        size = file.size()
         number = min(_cores(), _MOST, (size - offset) // (PAYS // 2))
         if number < 2 or not _may_start():
             return []
         edges = [offset]
         for n in range(1, number):
-            edges.append(_line_start(fd, max(edges[-1], offset + (size - offset) * n // number), size))
+            edges.append(_line_start(file, max(edges[-1], offset + (size - offset) * n // number), size))
         return [(path, start, end) for start, end in zip(edges, [*edges[1:], size])]
-    finally:
-        disk.active.close(fd)
 
 
-def _line_start(fd: int, position: int, size: int) -> int:
+def _line_start(file: Plain, position: int, size: int) -> int:
     """Where the first line behind *position* begins."""
     while position < size:
-        block = disk.active.pread(fd, BLOCK, position)
+        block = file.pread(BLOCK, position)
         newline = block.find(b"\n")
         if newline >= 0:
-            return int(position + newline + 1)
+            return position + newline + 1
         if not block:
             break
         position += len(block)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Entry", "entry", "header_in", "load", "segments", "sessions", "split_name"]
 
-_FILE: Final = re.compile(r"(?P<stem>.+?)(?:\.(?P<n>[0-9]{1,9}))?\.(?P<kind>jsonl|live|json)", re.DOTALL)
+_FILE: Final = re.compile(r"(?P<stem>.+?)(?:\.(?P<n>[0-9]{1,9}))?\.(?P<kind>jsonl(?:\.gz)?|live|json)", re.DOTALL)
 _STEM: Final = re.compile(r"(?:(?P<agent>.*)_)?(?P<id>(?P<time>[0-9]{8}_[0-9]{6})(?:-[0-9]+)?)", re.DOTALL)
 _HEAD: Final = 64 * 1024  # bytes looked at to learn whose file it is
 
@@ -36,7 +36,7 @@ class _File(NamedTuple):
     path: str
     stem: str
     segment: int  # 0 for the main one
-    kind: str  # jsonl, live or json
+    kind: str  # jsonl, jsonl.gz, live or json
     size: int
     modified: float
 
@@ -114,7 +114,7 @@ class Entry:
         return f"<Entry {self.name}>"
 
 
-_KINDS: Final = ("jsonl", "live", "json")
+_KINDS: Final = ("jsonl", "jsonl.gz", "live", "json")
 
 
 def sessions(trace_dir: str | os.PathLike[str] = "traces") -> list[Entry]:
@@ -164,8 +164,8 @@ def _session_of(path: str) -> Entry | None:
 
 
 def split_name(name: str) -> tuple[str, int, str] | None:
-    """(what all files of the session begin with, segment, "jsonl" | "live" | "json"), None for another
-    name."""
+    """(what all files of the session begin with, segment, "jsonl" | "jsonl.gz" | "live" | "json"), None for
+    another name."""
     found = _FILE.fullmatch(name)
     return (found["stem"], int(found["n"] or 0), found["kind"]) if found else None
 
@@ -198,13 +198,20 @@ def _entries(files: list[_File], ours: bool = False) -> Iterator[Entry]:
     stems: dict[str, list[_File]] = {}
     for file in files:
         stems.setdefault(file.stem, []).append(file)
-    for stem, group in stems.items():
+    for stem, found in stems.items():
+        group = _once(found)
         if not ours and not _STEM.fullmatch(stem):
             group = [file for file in group if _looks_like_ours(file.path)]
         recorded = [file for file in group if file.kind != "json"]
         # A snapshot beside its journal is the same session once more.
         for members in _by_trace_id(recorded) if recorded else [[file] for file in group if not file.segment]:
             yield Entry(members)
+
+
+def _once(files: list[_File]) -> list[_File]:
+    """*files* without packed journals that stand beside the same journal unpacked: one is being made, or was."""
+    plain = {file.segment for file in files if file.kind == "jsonl"}
+    return [file for file in files if file.kind != "jsonl.gz" or file.segment not in plain]
 
 
 def _by_trace_id(files: list[_File]) -> list[list[_File]]:
@@ -269,7 +276,7 @@ def _first_bytes(path: str) -> bytes:
 
 def _existing(path: str) -> str:
     """*path*, or with the ending that its writer would have left out."""
-    for candidate in (path, f"{path}.jsonl", f"{path}.live", f"{path}.json"):
+    for candidate in (path, *(f"{path}.{kind}" for kind in _KINDS)):
         if os.path.isfile(candidate):
             return candidate
     if os.path.isdir(path):

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from . import clock, disk, folder, merge
+from . import clock, disk, folder, merge, packed
 from .exceptions import NotATrace
 from .growing import Event, Growing
 from .live import Box
@@ -134,18 +134,24 @@ class Follower:
         if seen != self._folder_seen:
             self._folder_seen = seen
             self._listings = 0  # the next look lists again: one time stamp can hide two changes
-        for name in (f"{self._main}.jsonl", f"{self._main}.live"):
+        for name in (f"{self._main}.{kind}" for kind in ("jsonl", "jsonl.gz", "live")):
             if os.path.lexists(name):
                 for path in folder.segments(name):
-                    self._add(os.path.splitext(path)[0])
+                    self._add(packed.stem(path))
                 return
 
     def _add(self, stem: str) -> None:
         if stem not in self._segments:
-            name = stem if self._kind == "other" else f"{stem}.jsonl"
+            name = stem if self._kind == "other" else _journal(stem)
             self._segments[stem] = _Segment(
                 name, None if self._kind == "other" else f"{stem}.live", self._last
             )
+
+
+def _journal(stem: str) -> str:
+    """The journal of a segment: packed where it lies there so, and only so."""
+    plain = f"{stem}.jsonl"
+    return f"{plain}.gz" if not os.path.lexists(plain) and os.path.exists(f"{plain}.gz") else plain
 
 
 class _Segment:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from typing import Any, Final, NamedTuple
 
-from . import disk, lines
+from . import disk, lines, packed
 from .line import decode, glance
 from .record import Damage, Record
 
@@ -42,7 +42,7 @@ class Growing:
         self.more = False
         self.skipped = 0  # how many bytes of history were passed over at the start
         self._last = last
-        self._fd = -1
+        self._open_file: packed.Plain | None = None
         self._file: object = None  # device and inode of what is open
         self._position = 0
         self._edge = b""  # the last bytes read: a file written anew to the same length has others there
@@ -50,12 +50,12 @@ class Growing:
         self._said_gone = False
 
     def exists(self) -> bool:
-        return self._fd >= 0 or os.path.lexists(self.path)
+        return self._open_file is not None or os.path.lexists(self.path)
 
     def poll(self) -> list[Event]:
         """Steps, damages and notices in what was added; at most `_AT_ONCE` bytes of it."""
         events: list[Event] = []
-        if self._fd < 0 and not self._open():
+        if self._open_file is None and not self._open():
             self._last = None  # what appears from now on is no history
             return events
         size = self._size()
@@ -74,55 +74,59 @@ class Growing:
         return found
 
     def close(self) -> None:
-        if self._fd >= 0:
-            disk.active.close(self._fd)
-        self._fd = -1
+        if self._open_file is not None:
+            self._open_file.close()
+        self._open_file = None
 
     def _open(self) -> bool:
         try:
-            self._fd = disk.active.open_regular(self.path)
-            stat = disk.active.fstat(self._fd)
+            file = self._open_file = packed.opened(self.path)
+            stat = disk.active.fstat(file.fd)
             self._file = (stat.st_dev, stat.st_ino)
             if self._last is not None:
                 start = (
                     lines.last_lines(self.path, self._last)
                     if self._last
-                    else _line_end(self._fd, stat.st_size)
+                    else _line_end(file)
                 )
                 self._position, self._lines = start, lines.Lines(start, None if start else 0)
                 self.skipped = start
                 self._last = None
         except OSError:
             self.close()
-        return self._fd >= 0
+        return self._open_file is not None
 
     def _size(self) -> int:
         try:
-            return int(disk.active.fstat(self._fd).st_size)
+            return self._open_file.size() if self._open_file else self._position
         except OSError:
             return self._position
 
     def _same_edge(self) -> bool:
         size = len(self._edge)
-        return not size or bytes(disk.active.pread(self._fd, size, self._position - size)) == self._edge
+        return not size or self._pread(size, self._position - size) == self._edge
+
+    def _pread(self, size: int, offset: int) -> bytes:
+        return self._open_file.pread(size, offset) if self._open_file else b""
 
     def _read(self, events: list[Event]) -> None:
         budget = _AT_ONCE
         self.more = False
         while budget > 0:
             try:
-                block = disk.active.pread(self._fd, lines.BLOCK, self._position)
+                block = self._pread(lines.BLOCK, self._position)
             except OSError as error:
                 events.append(Event("notice", text=f"{self.path}: {error.strerror or error}"))
                 return
             if not block:
-                return
+                break
             self._position += len(block)
             self._edge = block[-64:]
             budget -= len(block)
             for offset, length, raw in self._lines.feed(block):
                 events += map(_event, self._decode(offset, length, raw))
-        self.more = True
+        self.more = budget <= 0
+        self._lines.problem = self._open_file.problem if self._open_file else ""
 
     def _decode(self, offset: int, length: int, raw: bytes | None) -> list[Record | Damage]:
         if raw is None:
@@ -161,13 +165,13 @@ def _event(item: Record | Damage) -> Event:
     return Event("finished", item) if isinstance(item, Record) else Event("damage", damage=item)
 
 
-def _line_end(fd: int, size: int) -> int:
+def _line_end(file: packed.Plain) -> int:
     """Where the half line at the end of the file begins."""
-    position = size
+    position = file.size()
     while position > 0:
         start = max(0, position - lines.BLOCK)
-        newline = disk.active.pread(fd, position - start, start).rfind(b"\n")
+        newline = file.pread(position - start, start).rfind(b"\n")
         if newline >= 0:
-            return int(start + newline + 1)
+            return start + newline + 1
         position = start
     return 0

@@ -52,6 +52,7 @@ class Index:
         self._folder = os.path.dirname(self._path)
         self._write = write
         self._fresh: dict[str, tuple[bytes, bytes]] = {}  # rows to be written
+        self._briefs: dict[str, bytes] | None = None  # of all rows, where very many are asked for
         self._gained = 0
         self._rebuild = False
         self._base: Any = None
@@ -64,21 +65,37 @@ class Index:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def get(self, path: str, *, groups: bool = True) -> Fold | None:
-        """What is known of the journal *path*, if it still holds; without *groups* only what needs none."""
-        fold: Fold | None = self._try(self._look, path, groups)
+    def preload(self) -> None:
+        """Read what all rows say in brief, at once: cheaper where nearly all of them will be asked for."""
+        if self._base is not None:
+            rows = self._try(lambda: self._base.execute("SELECT name, brief FROM folds").fetchall())
+            self._briefs = dict(rows) if rows is not None else None
+
+    def get(self, path: str, found: os.stat_result, *, groups: bool = True) -> Fold | None:
+        """What is known of the journal *path*, if it still holds for the file as it was *found*.
+
+        Without *groups* there may be none in its census.
+        """
+        if self._base is None or os.path.dirname(path) != self._folder:
+            return None
+        fold: Fold | None = self._try(self._look, path, found, groups)
         return fold
 
-    def _look(self, path: str, groups: bool) -> Fold | None:
-        row = self._row("SELECT brief FROM folds WHERE name = ?", path)
-        brief = _unpacked(row[0]) if row else None
-        if brief is None or not self._holds(path, brief):
+    def _look(self, path: str, found: os.stat_result, groups: bool) -> Fold | None:
+        name = os.path.basename(path)
+        if self._briefs is not None:
+            raw = self._briefs.get(name)
+        else:
+            row = self._base.execute("SELECT brief FROM folds WHERE name = ?", (name,)).fetchone()
+            raw = row[0] if row else None
+        brief = _unpacked(raw)
+        if brief is None or not self._holds(path, brief, found):
             return None
         census = counts_from_plain(brief["counts"])
         if groups:
             if brief["sums"] is None:
                 return None
-            row = self._row("SELECT sums FROM folds WHERE name = ?", path)
+            row = self._base.execute("SELECT sums FROM folds WHERE name = ?", (name,)).fetchone()
             if not row or zlib.crc32(row[0]) != brief["sums"]:
                 return None
             groups_from_bytes(census, row[0])
@@ -105,9 +122,8 @@ class Index:
             self._base.close()
         self._base = None
 
-    def _holds(self, path: str, brief: dict[str, Any]) -> bool:
+    def _holds(self, path: str, brief: dict[str, Any], found: os.stat_result) -> bool:
         """Whether the file is the one that was counted, with nothing before the place reached changed."""
-        found = disk.active.stat(path)
         times = [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
         if found.st_ino != brief["inode"] or found.st_size < brief["offset"]:
             return False
@@ -166,11 +182,6 @@ class Index:
         self._base.execute("COMMIT")
         self._fresh.clear()
         self._gained = 0
-
-    def _row(self, question: str, path: str) -> Any:
-        if self._base is None or os.path.dirname(path) != self._folder:
-            return None
-        return self._base.execute(question, (os.path.basename(path),)).fetchone()
 
 
 def _connect(path: str) -> Any:

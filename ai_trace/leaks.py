@@ -14,8 +14,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from . import disk
 from .lines import BLOCK
+from .packed import opened
 from .parse import parse
 from .redact import Redactor
 from .sniff import sniff
@@ -56,12 +56,11 @@ def files(paths: list[str]) -> Iterator[str]:
 
 
 def unreadable(path: str) -> str:
-    """Why *path* cannot be looked into, as `leaks` would: it is compressed, or no text; "" where it can be."""
-    fd = disk.active.open_regular(path)
-    try:
-        head: bytes = disk.active.pread(fd, 4096, 0)
-    finally:
-        disk.active.close(fd)
+    """Why `leaks` cannot look into *path*: it is compressed, or no text; "" where it can."""
+    with opened(path) as file:
+        head = file.pread(4096, 0)
+        if file.problem and not head:
+            return file.problem
     if not head or head.startswith(b"{\""):  # a trace with NUL bytes in it is damaged, and still a trace
         return ""
     reason = sniff(head)
@@ -106,12 +105,11 @@ def _pieces(path: str) -> Iterator[tuple[int, int, bytes]]:
 
 def _lines(path: str) -> Iterator[tuple[int, int, bytes]]:
     """(number, offset, bytes) of each line; one past `MAX_PARSED` comes in pieces of the same number."""
-    fd = disk.active.open_regular(path)
-    try:
+    with opened(path) as file:
         number, offset, position = 1, 0, 0
         held: list[bytes] = []
         size = 0
-        while block := disk.active.pread(fd, BLOCK, position):
+        while block := file.pread(BLOCK, position):
             position += len(block)
             *whole, rest = block.split(b"\n")
             for end in whole:
@@ -129,8 +127,6 @@ def _lines(path: str) -> Iterator[tuple[int, int, bytes]]:
                 offset, held, size = offset + cut, [piece[cut:]], len(piece) - cut
         if size:
             yield number, offset, b"".join(held)
-    finally:
-        disk.active.close(fd)
 
 
 def _data(raw: bytes) -> dict[str, Any] | list[Any] | None:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from . import disk
 from .line import decode
+from .packed import Plain, opened
 from .record import Damage, Record
 
 __all__ = ["BLOCK", "MAX_LINE", "TOO_LONG", "Lines", "fetch", "kept_open", "last_line", "last_lines"]
@@ -30,7 +30,10 @@ class Lines:
         size: how many bytes of that line are here already.
         count: the number of the last line given, from 1; None where counting did not start at the file's
         start.
+        problem: why the bytes end before the file does, once they have; "" where they do not.
     """
+
+    problem = ""
 
     def __init__(self, offset: int = 0, count: int | None = 0) -> None:
         self.offset = offset
@@ -91,49 +94,43 @@ class Lines:
 
 
 def last_line(path: str, lines: Lines) -> list[Record | Damage]:
-    """What the half line that *lines* holds is, when nobody will write it to its end."""
-    if not lines.size:
+    """What the half line that *lines* holds is, when nobody will write it to its end; and what is wrong there."""
+    if not lines.size and not lines.problem:
         return []
     number = None if lines.count is None else lines.count + 1
     tail = lines.tail
     found = decode(tail, path, lines.offset, number) if tail else []
-    if found and all(isinstance(item, Record) for item in found):
+    if found and all(isinstance(item, Record) for item in found) and not lines.problem:
         return found
     steps: list[Record | Damage] = [item for item in found if isinstance(item, Record)]
     start = max((item.offset + item.length for item in steps), default=lines.offset)
     reason = _CUT_OFF if tail.strip(b"\0") or not tail else "NUL bytes at the end, as a power cut leaves them"
-    return [*steps, Damage(path, start, lines.offset + lines.size - start, reason, number)]
+    return [*steps, Damage(path, start, lines.offset + lines.size - start, lines.problem or reason, number)]
 
 
 def last_lines(path: str, count: int) -> int:
     """The offset at which the last *count* whole lines of the file begin; read from the end backwards."""
-    fd = disk.active.open_regular(path)
-    try:
-        position: int = disk.active.fstat(fd).st_size
+    with opened(path) as file:
+        position = file.size()
         missing = count + 1  # the newline before the first of them counts, too
         while position > 0:
             start = max(0, position - BLOCK)
-            block = disk.active.pread(fd, position - start, start)
+            block = file.pread(position - start, start)
             found = block.count(b"\n")
             if found >= missing:
                 for _ in range(missing - 1):
                     block = block[: block.rindex(b"\n")]
-                return int(start + block.rindex(b"\n") + 1)
+                return start + block.rindex(b"\n") + 1
             missing -= found
             position = start
         return 0
-    finally:
-        disk.active.close(fd)
 
 
 def fetch(path: str, offset: int, length: int) -> bytes:
     """*length* bytes at *offset* of *path*, b"" where they are gone; what a step that was shed asks for."""
     try:
-        fd = disk.active.open_regular(path)
-        try:
-            return bytes(disk.active.pread(fd, length, offset))
-        finally:
-            disk.active.close(fd)
+        with opened(path) as file:
+            return file.pread(length, offset)
     except OSError:
         return b""
 
@@ -141,15 +138,15 @@ def fetch(path: str, offset: int, length: int) -> bytes:
 @contextmanager
 def kept_open() -> Iterator[None]:
     """While the block runs, steps that were shed find their lines through files that stay open."""
-    before, files = Record.fetch, dict[str, int]()
+    before, files = Record.fetch, dict[str, Plain]()
 
     def fetch_from_open(path: str, offset: int, length: int) -> bytes:
         try:
             if path not in files:
                 if len(files) >= _MAX_OPEN:
-                    disk.active.close(files.pop(next(iter(files))))
-                files[path] = disk.active.open_regular(path)
-            return bytes(disk.active.pread(files[path], length, offset))
+                    files.pop(next(iter(files))).close()
+                files[path] = opened(path)
+            return files[path].pread(length, offset)
         except OSError:
             return b""
 
@@ -158,8 +155,8 @@ def kept_open() -> Iterator[None]:
         yield
     finally:
         Record.fetch = before
-        for fd in files.values():
-            disk.active.close(fd)
+        for file in files.values():
+            file.close()
 
 
 _MAX_OPEN: Final = 16  # files: a session of a few forked children

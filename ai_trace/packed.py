@@ -11,12 +11,13 @@ the way from the place remembered before; a damaged or cut-off file gives all th
 
 from __future__ import annotations
 
+import os
 from types import TracebackType
 from typing import Any, Final, NamedTuple
 
 from . import disk
 
-__all__ = ["Packed", "Plain", "opened"]
+__all__ = ["Packed", "Plain", "opened", "stem"]
 
 _MAGIC: Final = b"\x1f\x8b"
 _GZIP: Final = 31  # zlib's word for: a gzip member, its checksum and length proved
@@ -27,8 +28,14 @@ MOST_STATES: Final = 96
 MOST_KNOWN: Final = 4  # files whose places are remembered when they are closed
 
 _DAMAGED: Final = "the compressed data is damaged from here on"
+_CHANGED: Final = "the checksum of the compressed data does not fit: something before this place was changed"
 _CUT_OFF: Final = "the compressed file is cut off here"
 _BEHIND: Final = "bytes behind the compressed data"
+
+
+def stem(path: str) -> str:
+    """*path* without its ending: `.jsonl`, `.live`, `.json`, and `.jsonl.gz` as a whole."""
+    return os.path.splitext(path.removesuffix(".gz"))[0]
 
 
 def opened(path: str) -> Plain:
@@ -123,14 +130,12 @@ class Packed(Plain):
         self._places = _known.pop(key, None) or _Places()
         _known[key] = self._places
         for old in list(_known)[:-MOST_KNOWN]:
-            _known.pop(old, None)
+            _known.pop(old, self._places)
         self._start = 0  # where the piece at hand stands among the unpacked bytes
         self._piece = b""
-        self._state = _State(0, 0, _decompressor())
+        self._taken, self._decompressor = 0, _decompressor()
 
     def pread(self, size: int, offset: int) -> bytes:
-        if size <= 0:
-            return b""
         self._go_to(offset)
         parts = []
         while size > 0:
@@ -152,61 +157,64 @@ class Packed(Plain):
         return self._places.size or 0
 
     def _go_to(self, offset: int) -> None:
-        """Make a piece at hand that begins at or before *offset*; on the way back, or a long way forwards, from
-        a place remembered."""
+        """Make the piece at hand begin at or before *offset*: on the way back, or a long way forwards, from a
+        place remembered."""
         ahead = self._start + len(self._piece)
-        if self._start <= offset <= ahead:
-            return
-        state = self._places.before(offset)
+        state = None if self._start <= offset <= ahead else self._places.before(offset)
         if offset < self._start or (state is not None and state.unpacked > ahead):
-            self._state = state or _State(0, 0, _decompressor())
-            self._start, self._piece, self.problem = self._state.unpacked, b"", ""
+            self._start, self._taken, self._decompressor = state or _State(0, 0, _decompressor())
+            self._piece, self.problem = b"", ""
 
     def _advance(self) -> bool:
         """Take the next piece to hand; False at the end, which leaves the last one."""
-        unpacked, taken, decompressor = self._state
         piece = b""
-        while not piece and not self.problem:
-            block = disk.active.pread(self.fd, _INPUT, taken)
-            if decompressor.eof:
-                rest = block.lstrip(b"\0")  # tar pads with NULs
-                if not rest and len(block) == _INPUT:
-                    taken += len(block)
-                    continue
-                if not rest:
-                    break
-                if not rest.startswith(_MAGIC) and len(rest) > 1:
-                    self.problem = _BEHIND
-                    break
-                taken += len(block) - len(rest)
-                decompressor = _decompressor()
-                continue
-            piece, taken, ended = self._unpack(decompressor, block, taken)
-            if ended:
-                break
+        while not piece and not self.problem and self._has_more():
+            piece = self._unpack()
         if not piece:
             self._places.size = self._start + len(self._piece)
             return False
         self._start += len(self._piece)
         self._piece = piece
-        self._state = _State(unpacked + len(piece), taken, decompressor)
-        self._places.add(self._state)
+        self._places.add(_State(self._start + len(piece), self._taken, self._decompressor))
         return True
 
-    def _unpack(self, decompressor: Any, block: bytes, taken: int) -> tuple[bytes, int, bool]:
-        """(bytes unpacked, where the packed ones not yet taken begin, whether nothing more can be had)."""
+    def _has_more(self) -> bool:
+        """Whether there is more to unpack; where a member has ended, go over to the next (RFC 1952, 2.2)."""
+        while self._decompressor.eof:
+            rest = disk.active.pread(self.fd, _INPUT, self._taken)
+            behind = rest.lstrip(b"\0")  # tapes pad with them
+            self._taken += len(rest) - len(behind)
+            if not rest:
+                return False
+            if behind and not behind.startswith(_MAGIC):
+                self.problem = _BEHIND
+                return False
+            if behind:
+                self._decompressor = _decompressor()
+        return True
+
+    def _unpack(self) -> bytes:
+        """Some bytes from here; b"" where they are still to come, or where there is a problem."""
         import zlib
 
-        try:
-            piece = decompressor.decompress(block, _OUTPUT)
-        except (zlib.error, MemoryError):
-            self.problem = _DAMAGED
-            return b"", taken, True
-        left = decompressor.unused_data if decompressor.eof else decompressor.unconsumed_tail
-        if not block and not piece and not decompressor.eof:
+        block = disk.active.pread(self.fd, _INPUT, self._taken)
+        room = _OUTPUT
+        while True:
+            attempt = self._decompressor.copy()
+            try:
+                piece: bytes = attempt.decompress(block, room)
+                break
+            except zlib.error as error:
+                if room == 1:
+                    self.problem = _CHANGED if "check" in str(error) else _DAMAGED
+                    return b""
+                room //= 2  # what stands before the damage is still to be had
+        if not block and not piece and not attempt.eof:
             self.problem = _CUT_OFF
-            return b"", taken, True
-        return piece, taken + len(block) - len(left), False
+        left = attempt.unused_data if attempt.eof else attempt.unconsumed_tail
+        self._taken += len(block) - len(left)
+        self._decompressor = attempt
+        return piece
 
 
 def _decompressor() -> Any:

@@ -250,7 +250,7 @@ class _Search:
         return None
 
     def _later(self, piece: Piece, read: Sighting, others: Sightings) -> Iterator[Sighting]:
-        """What was logged after the reading, under the piece's name or the one it was read by, newest first."""
+        """What was logged after the reading, under the piece's name or that it was read by; newest first."""
         both = [*islice(self._seen.newest(piece.path, read.at, piece.at), _RIVALS)]
         if other := _other_name(piece):
             both += islice(others.newest(other, read.at, piece.at), _RIVALS)

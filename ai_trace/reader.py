@@ -19,6 +19,7 @@ from .exceptions import NotATrace
 from .line import decode, glance_block
 from .lines import BLOCK, TOO_LONG, Lines, fetch, last_line
 from .live import Box, decode_box
+from .packed import Plain, opened, stem
 from .record import Damage, Record
 from .sniff import refusal, snapshot, why_not
 
@@ -72,10 +73,9 @@ class Scan:
         return last_line(self.path, self._lines)
 
     def _read(self) -> Iterator[Record | Damage]:
-        fd = disk.active.open_regular(self.path)
         lines = self._lines
-        try:
-            for block in self._blocks(fd):
+        with opened(self.path) as file:
+            for block in self._blocks(file):
                 if self._check:
                     for offset, length, raw in lines.feed(block):
                         yield from self._decode(offset, length, raw)
@@ -90,18 +90,17 @@ class Scan:
                         number = None if lines.count is None else lines.count + item.number
                         yield from decode(item.raw, self.path, item.offset, number)
                 lines.give(end - begin, block.count(b"\n", begin, end))
-        finally:
-            disk.active.close(fd)
+            lines.problem = file.problem
 
     def _decode(self, offset: int, length: int, raw: bytes | None) -> list[Record | Damage]:
         if raw is None:
             return [Damage(self.path, offset, length, TOO_LONG, self._lines.count)]
         return decode(raw, self.path, offset, self._lines.count, check=self._check)
 
-    def _blocks(self, fd: int) -> Iterator[bytes]:
+    def _blocks(self, file: Plain) -> Iterator[bytes]:
         while True:
             size = BLOCK if self._until is None else min(BLOCK, self._until - self._position)
-            block = disk.active.pread(fd, size, self._position) if size > 0 else b""
+            block = file.pread(size, self._position) if size > 0 else b""
             if not block:
                 return
             self._position += len(block)
@@ -206,6 +205,6 @@ def _steps(path: str) -> Iterator[Record]:
 def _young(path: str) -> bool:
     """Whether *path* belongs to a session that has nothing to show yet: a box, or an empty journal beside
     one."""
-    box = path if path.endswith(".live") else os.path.splitext(path)[0] + ".live"
+    box = path if path.endswith(".live") else stem(path) + ".live"
     found = read_box(box)
     return found is not None and found.header is not None and (box == path or not os.path.getsize(path))

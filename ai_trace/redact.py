@@ -51,11 +51,15 @@ class Redactor:
         self._names = KeyNames(rules)
         self.secret_key = self._names.secret
         self.verdicts = self._names.verdicts
+        self._may_hold_flag = self._names.may_hold_flag
+        self._may_hold_assigned = self._names.may_hold_assigned
+        self._colon = re.compile(rb":[ \\']").search
         hints = [(_encoded(hint)[1:-1], shape) for shape in rules.shapes for hint in shape.hints]
         self._anywhere = [hint for hint, shape in hints if not shape.near]
         self._at_shapes = [(hint, shape) for hint, shape in hints if shape.near == "@"]
         long = [(hint, shape) for hint, shape in hints if shape.near == "long"]
         self._long_hints = re.compile(_beginnings([hint for hint, _ in long])).finditer
+        self._long_begins = {hint[:2] for hint, _ in long}
         self._spaced = tuple(hint for hint, _ in long if hint.endswith(b" "))
         # A sign that begins a hint stands before the place that is found.
         self._long_shapes = [(hint, 0 if hint[:1].isalnum() else 1, shape) for hint, shape in long]
@@ -65,13 +69,14 @@ class Redactor:
 
     def suspects(self, raw: bytes) -> bool:
         """Whether ASCII JSON text may hold a secret by shape. False is certain; true is worth `data`."""
-        # In the order of cost. The number is '@': `int in bytes` is one memchr, while
+        # In the order of cost. The numbers are '@', '-' and '=': `int in bytes` is one memchr, while
         # `bytes in bytes` first tries a number and fails.
         marked = raw.translate(_TABLE)
         if (
             (marked.find(_LONG) >= 0 and self._long(raw, marked))
             or (64 in raw and self._address(raw))
-            or self._names.may_hold(raw)
+            or (45 in raw and self._may_hold_flag(raw))
+            or ((61 in raw or self._colon(raw)) and self._may_hold_assigned(raw))
         ):
             return self._surely(raw)
         for hint in self._anywhere:
@@ -190,12 +195,16 @@ class Redactor:
             end = len(marked) if end < 0 else end
             stop = min(end, start + _AFTER)
             if upper_or_digit(raw, start, stop):
-                begin = start
-                if raw[start - 1] in _JOINTS or raw.endswith(self._spaced, 0, start):
+                before, begin = raw[start - 1], start
+                if before in _JOINTS or (before == 32 and raw.endswith(self._spaced, 0, start)):
                     begin = max(start - _BEFORE, 1)
-                for hint in self._long_hints(raw, begin - 1, stop):
-                    if self._long_at(raw, hint.end()):
-                        return True
+                elif before != 92 and raw[start : start + 2] not in self._long_begins:
+                    if raw[start:stop].isalpha():
+                        begin = 0  # a long word
+                if begin:
+                    for hint in self._long_hints(raw, begin - 1, stop):
+                        if self._long_at(raw, hint.end()):
+                            return True
             start = marked.find(_LONG, end)
         return False
 
@@ -226,8 +235,10 @@ class Redactor:
 
 
 def _beginnings(hints: list[bytes]) -> bytes:
-    """The expression for the place where one of *hints* begins: after a sign, or after an escape. (Only there:
-    trying a hundred hints at each character would take as long as all the rest.)"""
+    """The expression for the place where one of *hints* begins: after a sign, or after an escape.
+
+    Only there: trying a hundred hints at each character would take as long as all the rest.
+    """
     first: dict[bytes, list[bytes]] = {}
     signs = []
     for hint in sorted(set(hints)):

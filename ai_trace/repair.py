@@ -2,7 +2,7 @@
 
 Each journal gets one of its own: `bot_20260301_120000.jsonl` -> `bot_20260301_120000-repaired.jsonl`. In it
 
-- whole steps stand byte for byte, one a line: glued ones parted, line ends and byte order marks of editors gone;
+- whole steps stand byte for byte, one a line: glued ones parted, white space and line ends of editors gone;
 - a step that can be read, whose line is not in order (its `len` is not its length, it is not strict JSON), is
   written anew with the same data;
 - what is no step is left out;
@@ -26,6 +26,7 @@ from .folder import Entry, split_name
 from .lines import Lines, last_line
 from .live import Box
 from .merge import box_and_state, together
+from .packed import stem
 from .record import Damage, Record
 from .seal import seal_in
 from .verify import lines, not_strict, wrong_length
@@ -97,7 +98,7 @@ class Copy:
             return
         held = Lines()
         yield from lines(self.source, held)
-        if held.size:
+        if held.size or held.problem:
             yield held.offset, held.tail, last_line(self.source, held)
 
     def _kept(self, step: Record, raw: bytes, alone: bool) -> bytes:
@@ -160,10 +161,10 @@ def plan(entry: Entry) -> Repair:
     state = together([state for _, state in found.values()])
     if state == "running":
         raise UsageError(f"{entry.path}: its session is still running; repair it when it has ended")
-    boxes = {os.path.splitext(path)[0] + ".jsonl": box for path, (box, _) in found.items()}
-    journals = [path for path in entry.paths if path not in found]
-    sources = [*journals, *(path for path in boxes if path not in journals)]
-    copies = [Copy(path, boxes.get(path), _REASONS.get(state, "")) for path in sources]
+    boxes = {stem(path): box for path, (box, _) in found.items()}
+    sources = {stem(path): f"{stem(path)}.jsonl" for path in found}  # also where only the box was left
+    sources.update((stem(path), path) for path in entry.paths if path not in found)
+    copies = [Copy(path, boxes.get(name), _REASONS.get(state, "")) for name, path in sources.items()]
     for copy in copies:
         for _ in copy.lines():
             pass
@@ -173,8 +174,8 @@ def plan(entry: Entry) -> Repair:
 def _beside(source: str) -> str:
     """`a/bot_20260301_120000.1.jsonl` -> `a/bot_20260301_120000-repaired.1.jsonl`."""
     folder, name = os.path.split(source)
-    stem, segment, _ = split_name(name) or (os.path.splitext(name)[0], 0, "")
-    return os.path.join(folder, f"{stem}{_SUFFIX}{f'.{segment}' if segment else ''}.jsonl")
+    start, segment, _ = split_name(name) or (stem(name), 0, "")
+    return os.path.join(folder, f"{start}{_SUFFIX}{f'.{segment}' if segment else ''}.jsonl")
 
 
 def _line(data: dict[str, Any]) -> bytes:

@@ -2,19 +2,19 @@
 
     {"name":…,"len":408,…,"finished_at":1709300422.2,"seal":"0000002a5f0c…"}
 
-`seal` is the last key: 72 hex digits, N and H. N (8 digits) is the line's number in its journal, from 1. H (64
-digits) is SHA-256, or HMAC-SHA256 (RFC 2104) where there is a key, of these bytes one after the other:
+`seal` is the last key: 72 hex digits, N and H. N (8 digits) is the line's number in its journal, from 1. H
+(64 digits) is SHA-256, or HMAC-SHA256 (RFC 2104) where there is a key, of these bytes one after the other:
 the seal of the line before (72 digits), then this line from its `{` up to where H begins, N included.
 Before the first line stands the seal N = 00000000, H = hash of "ai_trace seal 1\\n<trace id>\\n<segment>", so
 that journals and segments cannot change places. `len` counts the seal. A line that could not be written takes
 no part in the chain: its number is given to the next.
 
 What it proves. A line changed, removed, added, moved or repeated inside a chain is found, by anybody.
-- Without a key, whoever can write the file can also build the whole chain anew. Against that: a seal kept
-  elsewhere (`ai-trace verify --head`), which proves every line up to it; or a key the writer of the file does
-  not have, which nobody else on the machine that records can promise.
-- A cut-off end leaves a good chain, as it does a whole journal removed. Both are found only against a seal
-  kept elsewhere, or by a line that came later.
+- Without a key, whoever can write the file can also build the whole chain anew. Against that helps a seal
+  kept elsewhere (`ai-trace verify --head`), which proves every line up to it; or a key that he cannot read.
+  The recording process has the key: who rules over that process can seal what he likes.
+- A cut-off end leaves a good chain, and so does a whole journal or segment that is gone. Both are found only
+  against a seal kept elsewhere, or by a line that came later in the same file.
 - What was never recorded, or recorded falsely, is sealed as well as the truth.
 
 Imports hashlib, which costs milliseconds: imported only where a journal is sealed or checked.
@@ -56,12 +56,15 @@ class Seal:
         start = f"ai_trace seal 1\n{trace_id}\n{segment}".encode("utf-8", "surrogatepass")
         return b"00000000" + self._hash(start)
 
-    def sign(self, line: bytes, before: bytes) -> tuple[bytes, bytes]:
-        """*line*, which ends in `}\\n` and whose `len` has counted `ROOM`, with its seal; and that seal."""
-        number = b"%08x" % ((int(before[:8], 16) + 1) % _NUMBERS)
-        body = line[:-2] + _KEY + number
+    def sign(self, line: bytes, before: bytes, number: int) -> tuple[bytes, bytes]:
+        """*line*, which ends in `}\\n` and whose `len` has counted `ROOM`, with its seal; and that seal.
+
+        *before* is the seal of the line before, *number* this line's own number.
+        """
+        digits = b"%08x" % (number % _NUMBERS)
+        body = line[:-2] + _KEY + digits
         digest = self._hash(before + body)
-        return body + digest + b'"}\n', number + digest
+        return body + digest + b'"}\n', digits + digest
 
     def fits(self, line: bytes, before: bytes) -> bool:
         """Whether the sealed *line* is as it was written, directly behind the line with the seal *before*."""
@@ -136,7 +139,7 @@ class Chain:
         self._stray = seal
         if seal == last:
             return "it stands there twice"
-        return f"out of place: it is line {_number(seal)} of the chain, and stands behind line {_number(last)}"
+        return f"out of place: it is line {_number(seal):,} of the chain, behind line {_number(last):,}"
 
     def _begin(self, line: bytes, seal: bytes, session: dict[str, Any]) -> str:
         said = session.get("seal")
@@ -163,7 +166,7 @@ def _number(seal: bytes) -> int:
 
 
 def _ahead(seal: bytes, last: bytes) -> int:
-    """How many lines are missing between the lines of two seals; less than 0 where they are in wrong order."""
+    """How many lines are missing between those of two seals; less than 0 where their order is wrong."""
     gap = (_number(seal) - _number(last) - 1) % _NUMBERS
     return gap if gap < _NUMBERS // 2 else gap - _NUMBERS
 

@@ -20,20 +20,23 @@ class SealedJournal(Journal):
     def __init__(self, path: str, durable: bool, seal: Seal, trace_id: str, segment: int) -> None:
         super().__init__(path, durable)
         self._seal = seal
-        self._last = seal.first(trace_id, segment)
-        self._doubt: tuple[bytes, int] | None = None  # a seal, and the least size of the file if it is there
+        self._end = seal.first(trace_id, segment), 0  # seal and number of the last line
+        # Of the line being written: seal, number, and the least size of the file if it is there.
+        self._doubt: tuple[bytes, int, int] | None = None
 
     def append(self, line: bytes) -> None:
         """Seal *line* and add it; raises as `Journal.append` does."""
         if self._doubt is not None:
             self._settle(*self._doubt)
-        sealed, seal = self._seal.sign(line, self._last)
-        self._doubt = seal, self.size + self._open_ended + len(sealed) - 1  # the last newline does not matter
+        last, number = self._end
+        sealed, seal = self._seal.sign(line, last, number + 1)
+        # Its newline does not matter; one that goes before it does.
+        self._doubt = seal, number + 1, self.size + self._open_ended + len(sealed) - 1
         super().append(sealed)
-        self._last, self._doubt = seal, None
+        self._end, self._doubt = (seal, number + 1), None
 
-    def _settle(self, seal: bytes, size: int) -> None:
+    def _settle(self, seal: bytes, number: int, size: int) -> None:
         self.size = self._disk.fstat(self._fd).st_size
         if self.size >= size:
-            self._last = seal
+            self._end = seal, number
         self._doubt = None

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from . import disk
 from .line import Unproven, decode, glance_block
 from .lines import BLOCK, MAX_LINE, Lines, last_lines
+from .packed import opened
 from .reader import scan
 from .record import Damage, Record, number
 from .tree import ended_at
@@ -33,12 +33,9 @@ def last_steps(path: str, count: int, *, whole: bool) -> list[Record | Damage]:
 
 def sample(path: str) -> tuple[int, int]:
     """(bytes of the journal *path*, steps that it may hold, by the length of those at its beginning and end)."""
-    fd = disk.active.open_regular(path)
-    try:
-        size: int = disk.active.fstat(fd).st_size
-        blocks = [disk.active.pread(fd, BLOCK, 0), disk.active.pread(fd, BLOCK, max(0, size - BLOCK))]
-    finally:
-        disk.active.close(fd)
+    with opened(path) as file:
+        size = file.size()
+        blocks = [file.pread(BLOCK, 0), file.pread(BLOCK, max(0, size - BLOCK))]
     lines = max(1, sum(block.count(b"\n") for block in blocks))
     return size, size * lines // max(1, sum(map(len, blocks)))
 
@@ -82,12 +79,11 @@ def _adopt(item: Record, ids: set[str], found: list[Record]) -> None:
 def _backwards(step: Record) -> Iterator[Record]:
     """The steps before the line of *step*, the last first, as far back as it reaches in time."""
     first = number(step.started_at)
-    fd = disk.active.open_regular(step.path)
-    try:
+    with opened(step.path) as file:
         end, half = step.offset, b""
         while end > 0:
             start = max(0, end - BLOCK)
-            block = disk.active.pread(fd, end - start, start) + half
+            block = file.pread(end - start, start) + half
             cut = block.find(b"\n") + 1 if start else 0
             items = list(_steps(block[cut:], step.path, start + cut)) if cut or not start else []
             yield from reversed(items)
@@ -98,8 +94,6 @@ def _backwards(step: Record) -> Iterator[Record]:
             if len(half) > MAX_LINE:
                 half = b"\n"  # the end of something that is no step
             end = start
-    finally:
-        disk.active.close(fd)
 
 
 def _steps(block: bytes, path: str, offset: int) -> Iterator[Record]:
@@ -114,9 +108,8 @@ def _steps(block: bytes, path: str, offset: int) -> Iterator[Record]:
 def _stretches(path: str, offset: int = 0) -> Iterator[tuple[int, bytes]]:
     """(offset, whole lines) of *path*, some at a time."""
     lines = Lines(offset, None)
-    fd = disk.active.open_regular(path)
-    try:
-        while block := disk.active.pread(fd, BLOCK, offset):
+    with opened(path) as file:
+        while block := file.pread(BLOCK, offset):
             offset += len(block)
             first, begin, end = lines.first(block)
             if first is not None and first[2] is not None:
@@ -126,5 +119,3 @@ def _stretches(path: str, offset: int = 0) -> Iterator[tuple[int, bytes]]:
             lines.give(end - begin)
         if lines.tail:
             yield lines.offset, lines.tail + b"\n"
-    finally:
-        disk.active.close(fd)

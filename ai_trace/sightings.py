@@ -35,7 +35,7 @@ TELLING: Final = 2
 
 _CONTAINED: Final = 12  # characters from which one text inside another is no chance
 _SOUGHT_TEXTS: Final = 200  # texts looked for inside others, the longest first
-_LONG_TEXT: Final = 100_000  # characters of a sought text in which others are looked for
+_LONG_TEXTS: Final = 500_000  # characters of sought texts, all together, in which others are looked for
 _ROUNDED: Final = 10  # digits up to which a number may have been rounded to
 _DIGITS: Final = re.compile(r"0*([0-9]*?)0*")
 
@@ -91,7 +91,7 @@ def canonical(value: Any) -> str:
 
 
 def parts(pairs: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, value) of everything in *pairs*, each whole before its parts: `bids`, `bids[0]`, `bids[0].at`."""
+    """(path, value) of everything in *pairs*, each whole before its parts: `bids`, then `bids[0]`."""
     waiting = [(f"{prefix}{key}", value) for key, value in reversed([*pairs.items()])]
     while waiting:
         path, value = waiting.pop()
@@ -284,9 +284,11 @@ def _texts(pairs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _starts(texts: Iterable[str]) -> dict[str, list[str]]:
     """Every run of 12 characters in the sought texts -> the texts it stands in."""
     found: dict[str, list[str]] = {}
+    left = _LONG_TEXTS
     for text in texts:
-        grams = {text[at : at + _CONTAINED] for at in range(min(len(text), _LONG_TEXT) - _CONTAINED + 1)}
-        for gram in grams if len(text) > _CONTAINED else ():
+        length = min(len(text), left)
+        left -= length
+        for gram in {text[at : at + _CONTAINED] for at in range(length - _CONTAINED + 1)}:
             found.setdefault(gram, []).append(text)
     return found
 

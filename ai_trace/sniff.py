@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from . import disk
 from .exceptions import NotATrace
 from .lines import BLOCK
+from .packed import Plain, opened
 from .parse import parse
 from .record import Damage, Record
 
@@ -41,14 +41,10 @@ class Snapshot:
 
 def snapshot(path: str) -> Snapshot | None:
     """The snapshot at *path*, or None where its content is something else."""
-    fd = disk.active.open_regular(path)
-    try:
-        size = disk.active.fstat(fd).st_size
-        if size > MAX_SNAPSHOT or not _may_be_snapshot(disk.active.pread(fd, 4096, 0)):
-            return None
-        raw = _whole(fd, size)
-    finally:
-        disk.active.close(fd)
+    with opened(path) as file:
+        if file.packed or file.size() > MAX_SNAPSHOT or not _may_be_snapshot(file.pread(4096, 0)):
+            return None  # a packed one would have to be unpacked to know how long it is
+        raw = _whole(file)
     try:
         data = parse(raw.removeprefix(b"\xef\xbb\xbf"))
     except ValueError:
@@ -56,11 +52,11 @@ def snapshot(path: str) -> Snapshot | None:
     return Snapshot(path, data) if type(data) is dict and type(data.get("steps")) is list else None
 
 
-def _whole(fd: int, size: int) -> bytes:
+def _whole(file: Plain) -> bytes:
     parts: list[bytes] = []
-    position = 0
+    position, size = 0, file.size()
     while position < size:
-        part = disk.active.pread(fd, size - position, position)
+        part = file.pread(size - position, position)
         if not part:
             break
         parts.append(part)
@@ -104,11 +100,9 @@ def sniff(head: bytes) -> str:
 def why_not(path: str, damage: Damage | None = None) -> NotATrace:
     """The error for a file without one step; *damage* is the first that was found in it."""
     try:
-        fd = disk.active.open_regular(path)
-        try:
-            reason = sniff(disk.active.pread(fd, 4096, 0))
-        finally:
-            disk.active.close(fd)
+        with opened(path) as file:
+            head = file.pread(4096, 0)
+            reason = sniff(head) if head or not file.problem else file.problem
     except OSError as error:
         return NotATrace(path, refusal(error))
     if damage is not None and reason.startswith("none"):

@@ -15,12 +15,12 @@ import os
 from collections.abc import Collection, Iterator
 from typing import Any, Final, NamedTuple
 
-from . import disk
 from .folder import Entry
 from .line import decode
 from .lines import BLOCK, TOO_LONG, Lines, last_line
 from .live import Box
 from .merge import box_and_state, together
+from .packed import opened, stem
 from .record import Damage, Record
 from .seal import Chain, Seal, seal_in
 from .sniff import snapshot
@@ -84,6 +84,8 @@ class File:
                 continue
             start = item.offset - offset
             reasons = self._wrong_with(item, raw[start : start + item.length])
+            if start and item is items[0]:
+                reasons.append("white space or a byte order mark stands before it")
             if reasons:
                 self.add(item.offset, item.length, line, "; ".join(reasons), 1)
             self.steps += 1
@@ -149,18 +151,16 @@ def verify(entry: Entry, key: Seal | None = None, expect: Collection[str] = ()) 
 
 def lines(path: str, held: Lines) -> Iterator[tuple[int, bytes, list[Record | Damage]]]:
     """(offset, bytes, what they hold) of each line of *path*; *held* keeps the half line at the end."""
-    fd = disk.active.open_regular(path)
-    try:
+    with opened(path) as file:
         position = 0
-        while block := disk.active.pread(fd, BLOCK, position):
+        while block := file.pread(BLOCK, position):
             position += len(block)
             for offset, length, raw in held.feed(block):
                 if raw is None:
                     yield offset, b"", [Damage(path, offset, length, TOO_LONG, held.count)]
                 else:
                     yield offset, raw, decode(raw, path, offset, held.count)
-    finally:
-        disk.active.close(fd)
+        held.problem = file.problem
 
 
 def _check(path: str, running: bool, file: File) -> File:
@@ -174,7 +174,7 @@ def _check(path: str, running: bool, file: File) -> File:
     for offset, raw, items in lines(path, held):
         file.take(raw, offset, held.count, items)
     file.size = held.offset + held.size
-    if held.size and not running:
+    if (held.size or held.problem) and not running:
         file.take(held.tail, held.offset, (held.count or 0) + 1, last_line(path, held))
     return file
 
@@ -184,8 +184,7 @@ def _check_box(file: File, box: Box, journals: list[File]) -> File:
     file.size = os.path.getsize(file.path) if os.path.exists(file.path) else 0
     for problem in box.problems:
         file.add(0, file.size, None, problem)
-    path = os.path.splitext(file.path)[0] + ".jsonl"
-    journal = next((journal for journal in journals if journal.path == path), None)
+    journal = next((journal for journal in journals if stem(journal.path) == stem(file.path)), None)
     if journal is None and box.at:
         file.add(0, 0, None, f"its journal is missing; it had {box.at:,} bytes")
     elif journal is not None and journal.size < box.at:

@@ -99,6 +99,7 @@ class Page:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         feature = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[feature])
+        self._script = script
         if not script:
             self.call("Emulation.setScriptExecutionDisabled", value=True)
 
@@ -148,8 +149,9 @@ class Page:
         return value
 
     def settle(self) -> None:
-        """Wait until what was asked for has been drawn."""
-        self.js("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))")
+        """Wait until what was asked for has been drawn; without a script nothing comes later."""
+        if self._script:
+            self.js("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))")
 
     def key(self, key: str) -> None:
         """Press one key, as a person does."""

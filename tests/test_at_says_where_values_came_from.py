@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ai_trace.sightings import COMMON, ORDINARY, TELLING, weight
 from tests.cli_world import START, World
 from tests.cli_world import step as row
 from tests.records import T0, step
+from tests.test_postmortem import HOSTILE
 
 CASES: list[tuple[Any, int]] = [
     (True, COMMON), (None, COMMON), ("", COMMON), ("BUY", COMMON), (0, COMMON), (-999, COMMON), (0.5, COMMON),
@@ -291,6 +293,22 @@ def test_the_command_answers_in_json(world: World) -> None:
     assert {"number": 3, "name": "decide"}.items() <= found["step"].items()
     assert (1, "signal", True, 2823.0) == (found["stale"], *(found["values"][0][key] for key in ("path", "stale", "age_s")))
     assert "same name and value" == found["values"][0]["way"][0]["reason"]
+
+
+def test_nothing_recorded_can_act_on_the_terminal(tmp_path: Path) -> None:
+    """Names, keys and values of a stranger, stale or new: one line each, and no control character."""
+    world = World(tmp_path / "traces")
+    world.session(id="20260224_061320", steps=[row("x", context={"k": 1}, started_at=START + 2)])
+    for hostile in HOSTILE:
+        steps = [
+            row(hostile, logs=[{"_t": START, hostile: f"old {hostile}"}]),
+            row(hostile, logs=[{"_t": START + 1, hostile: f"new {hostile}"}], started_at=START + 1),
+            row("x", context={hostile: f"old {hostile}", "k" + hostile: {hostile: [1]}}, started_at=START + 2),
+        ]
+        world.session(steps=steps)
+        told = world.call("at", "last", COLUMNS="70").out
+        told += "".join(world.call("diff", "@-1", "latest", COLUMNS=wide).out for wide in ("70", "140"))
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e\ud800]", told)
 
 
 @pytest.mark.parametrize("word, said", [("market_scan", "means 2 steps"), ("nope", "no step 'nope'"), ("#9", "no step '#9'")])

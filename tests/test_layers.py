@@ -17,7 +17,7 @@ FLOORS = {
     0: ["exceptions", "parse", "record", "clock", "disk", "safe"],
     1: [
         "arrays", "forms", "plain", "secret_rules", "secret_names", "redact", "line", "live", "alive",
-        "current", "settings", "lifetime", "matching", "spans", "genai", "sweep", "seal", "whole",
+        "current", "settings", "lifetime", "matching", "spans", "genai", "sweep", "seal", "whole", "packed", "where",
     ],
     2: [
         "capture", "blackbox", "journal", "sealed_journal", "news", "sinks", "recorder", "lines", "sniff", "leaks", "reader", "totals",

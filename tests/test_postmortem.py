@@ -256,10 +256,12 @@ OURS = re.compile(r"<details><summary>(?:all|the first) [\d,]+(?: of [\d,]+)? ch
 def _structure(page: str) -> Counter[str]:
     """What a Markdown reader makes of the lines: headings, rows, items, fences; and what must not be there.
 
-    How many values are folded depends on how long they are as JSON: only fences outside a fold are counted.
+    How many values are folded depends on how long they are as JSON: only fences outside a fold are counted. How
+    many values were seen before depends on what they are: those are items of a list, and are not counted.
     """
     found: Counter[str] = Counter()
     fence = ""
+    origins = False  # in the list of where values came from
     for line in page.split("\n"):
         body = line.strip(" ")
         if fence:
@@ -277,6 +279,11 @@ def _structure(page: str) -> Counter[str]:
             found[f"row of {_without_code_spans(line).count('|')}"] += 1
         elif item := re.match(r" *(-|1\.) ", line):
             found[item[1]] += 1
+        if line.startswith(("**Where it came from**", "**How it failed:**")):
+            origins = line[2] == "W"
+        elif origins:
+            assert not line or line.startswith("- ")
+            found["-"] -= line.startswith("- ")
         bare = _without_code_spans(line)
         found["unfolded fence"] -= bare.count("<details>")
         bare = OURS.sub("", bare)

@@ -178,7 +178,7 @@ def test_lines_of_the_older_package_and_of_editors(tmp_path: Path) -> None:
 def test_any_damage_is_repaired_and_no_whole_step_is_lost(tmp_path: Path) -> None:
     """Whatever happened to journal and black box: the copy verifies clean, and holds each step that can be read."""
     draw = seeded()
-    for n in range(200):
+    for n in range(120):
         place = tmp_path / str(n)
         place.mkdir()
         path = place / f"{NAME}.jsonl"

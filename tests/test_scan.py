@@ -123,14 +123,14 @@ def test_folders_are_searched_and_links_are_not_followed(tmp_path: Path) -> None
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "x.txt").write_text(GITHUB)
     (tmp_path / "z.bin").write_bytes(b"\x00\x01" + GITHUB.encode())
-    (tmp_path / "old.jsonl.gz").write_bytes(b"\x1f\x8b\x08")
+    (tmp_path / "old.zst").write_bytes(b"(\xb5/\xfd\x04")
     (tmp_path / "empty").write_bytes(b"")
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
         os.symlink(tmp_path, tmp_path / "a" / "circle")
     done = call("scan", str(tmp_path))
     assert (1, 1) == (done.code, len(done.out.splitlines()))
-    assert "gzip" in done.err and "binary" in done.err and "2 files not looked into" in done.err
+    assert "Zstandard" in done.err and "binary" in done.err and "2 files not looked into" in done.err
 
 
 def test_a_damaged_trace_is_looked_through_all_the_same(tmp_path: Path) -> None:

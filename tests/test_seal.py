@@ -1,5 +1,5 @@
-"""A sealed journal is a chain: by the formula of its description alone, anybody can check it; and trouble with
-the disk does not break it."""
+"""A sealed journal is a chain: by the formula of its description alone anybody can check it, and trouble
+with the disk does not break it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_each_line_carries_the_seal_that_the_description_says(tmp_path: Path, se
 def test_a_seal_makes_a_line_longer_by_what_it_says() -> None:
     """`ROOM` is what the recorder has to leave in `len`."""
     line = b'{"len":1}\n'
-    sealed, seal = Seal().sign(line, Seal().first("t", 0))
+    sealed, seal = Seal().sign(line, Seal().first("t", 0), 1)
     assert ROOM == len(sealed) - len(line)
     assert seal.decode() == json.loads(sealed)["seal"]
     assert Seal().fits(sealed, Seal().first("t", 0))
@@ -102,8 +102,14 @@ def test_the_key_is_written_nowhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "seal, options, says",
-    [(b"", {}, "empty"), ("", {}, "empty"), (1, {}, "int"), (None, {}, "NoneType"), (True, {"auto_save": False}, "auto_save")],
-)  # fmt: skip
+    [
+        (b"", {}, "empty"),
+        ("", {}, "empty"),
+        (1, {}, "int"),
+        (None, {}, "None"),
+        (True, {"auto_save": False}, "auto_save"),
+    ],
+)
 def test_wrong_seals_are_refused_at_construction(tmp_path: Path, seal: Any, options: Any, says: str) -> None:
     """An empty key, a number, or seals for a tracer that writes no journal: a sentence, at once."""
     with pytest.raises(UsageError, match=says):

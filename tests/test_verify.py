@@ -96,7 +96,8 @@ def test_sessions_in_order_are_exit_code_0(world: World) -> None:
         (lambda raw: raw[:-9], "cut off"),
         (lambda raw: raw + bytes(99), "NUL bytes"),
         (lambda raw: raw + b"[1, 2]\n", "not a step"),
-        (lambda raw: b"\x1f\x8b" + raw, "garbage before a step"),
+        (lambda raw: b"\xef\xbb\xbf" + raw, "byte order mark"),
+        (lambda raw: b"\x1e\x8b" + raw, "garbage before a step"),
     ],
 )
 def test_what_happens_to_lines_has_a_name(world: World, change: Callable[[bytes], bytes], says: str) -> None:
@@ -252,9 +253,9 @@ def test_a_chain_built_anew_is_found_by_a_head_or_a_key(tmp_path: Path) -> None:
     rows[4]["context"]["mood"] = "wild"
     seal, forged = Seal(), []
     last = seal.first(rows[0]["session"]["trace_id"], 0)
-    for row in rows:
+    for number, row in enumerate(rows, 1):
         del row["seal"]
-        sealed, last = seal.sign(_with_len(row, 82), last)
+        sealed, last = seal.sign(_with_len(row, 82), last, number)
         forged.append(sealed)
     path.write_bytes(b"".join(forged))
 

@@ -20,7 +20,7 @@ from ..step import Step, current_step
 if TYPE_CHECKING:
     from ..tracer import Tracer
 
-__all__ = ["STATUS", "AsyncWatch", "Call", "Fold", "Source", "Watch", "around"]
+__all__ = ["STATUS", "AsyncWatch", "Call", "Fold", "Source", "Watch", "around", "quietly"]
 
 _NOWHERE = object()  # announced outside of every step
 STATUS = "http.response.status_code"
@@ -201,18 +201,27 @@ class Call:
         self.step.finish("ok" if complete else "cancelled")
 
     def _log_answer(self) -> None:
-        if self._fold is not None:
-            self.log(self._fold.fields)
+        fold, self._fold = self._fold, None
+        if fold is not None:
+            self.log(fold.fields)
 
     def __del__(self) -> None:
         if not self.step.ended:
-            self.stop("abandoned before its end")
+            quietly("a call that nobody waits for", self.stop, "abandoned before its end")
 
 
 def around() -> Call | None:
     """The call inside which this code runs, if it has not ended."""
     call = _around.get()
     return call if call is not None and not call.step.ended else None
+
+
+def quietly(what: str, act: Callable[..., object], *args: Any) -> None:
+    """Do *act*; where it raises, say so on stderr, and let the agent go on. *what* is what is recorded by it."""
+    try:
+        act(*args)
+    except Exception as err:
+        complain(f"{what} is not recorded", err)
 
 
 class Watch:

@@ -66,5 +66,7 @@ def _begin(source: Source, request: Any) -> Call | None:
 
 
 def _end(call: Call, response: Any) -> None:
-    size = len(response.content) if response.is_stream_consumed else None
-    web.end(call, response, response.status_code, size, len(response.history))
+    def size() -> int | None:
+        return len(response.content) if response.is_stream_consumed else None
+
+    web.end(call, response, response.status_code, size)

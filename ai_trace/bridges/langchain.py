@@ -5,7 +5,8 @@
 
 A run is a step under its parent run; the outermost under the current step, else it goes to the tracer. While a tool
 or a node of a graph runs, its step is current, so that what it logs or calls is in it. Where the model's client is
-instrumented, too, its call is a child of LangChain's, and the tokens are counted once.
+instrumented, too, its call is a child of LangChain's, and the tokens are counted once. What goes wrong here LangChain
+itself catches and logs.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from uuid import UUID
 from ..current import Node, enter, leave
 from ..exceptions import UsageError
 from ..genai import ARGUMENTS, CALL_ID, OPERATION, RESULT, TOOL
-from ..news import complain
 from .calls import Call, Source
 from .patches import Patches
 from .words import asked, get, plain_form, without_none
@@ -157,18 +157,15 @@ class Handler(_Base):
         self, run: dict[str, Any], name: str, read: Callable[[], dict[str, Any]], *,
         current: bool = False, model: bool = False,
     ) -> None:  # fmt: skip
-        try:
-            above = self._open.get(run.get("parent_run_id") or UUID(int=0))
-            step = above[0].step.step(name, **read()).start() if above else self._source.step(name, read())
-            if step is None:
-                return
-            call = Call(step)
-            if model:
-                call.stream(_Tokens())
-                call.announce()
-            self._open[run["run_id"]] = call, enter(step, sys._getframe()) if current else None
-        except Exception as err:
-            complain("a run of LangChain is not recorded", err)
+        above = self._open.get(run.get("parent_run_id") or UUID(int=0))
+        step = above[0].step.step(name, **read()).start() if above else self._source.step(name, read())
+        if step is None:
+            return
+        call = Call(step)
+        if model:
+            call.stream(_Tokens())
+            call.announce()
+        self._open[run["run_id"]] = call, enter(step, sys._getframe()) if current else None
 
     def _end(
         self, run_id: UUID, read: Callable[[], dict[str, Any]] | None, outcome: str = "ok", *,

@@ -1,6 +1,7 @@
 """litellm: `completion` and `acompletion`, called as `litellm.completion(…)`, plain and streamed.
 
 A name that was taken before (`from litellm import completion`) is the library's own function and is not seen.
+litellm itself keeps hold of a stream that nobody reads any more: its step ends with the process, as cancelled.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from .calls import Call, Source
+from .calls import Call, Source, quietly
 from .openai import ChatFold, chat_answer
 from .patches import Patches
 from .words import asked
@@ -54,7 +55,7 @@ def _completion(original: Callable[..., Any], source: Source) -> Callable[..., A
             return original(*args, **kwargs)
         with call:
             answer = original(*args, **kwargs)
-        _take(call, answer)
+        quietly("what litellm answered", _take, call, answer)
         return answer
 
     return completion
@@ -67,7 +68,7 @@ def _acompletion(original: Callable[..., Any], source: Source) -> Callable[..., 
             return await original(*args, **kwargs)
         with call:
             answer = await original(*args, **kwargs)
-        _take(call, answer)
+        quietly("what litellm answered", _take, call, answer)
         return answer
 
     return acompletion

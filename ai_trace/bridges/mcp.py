@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..genai import ARGUMENTS, OPERATION, RESULT, TOOL
-from .calls import Call, Source
+from .calls import Call, Source, quietly
 from .patches import Patches, original_of
 from .words import get, plain_form, without_none
 
@@ -41,7 +41,7 @@ def _asking(original: Callable[..., Any], method: str, source: Source) -> Callab
             return await original(self, *args, **kwargs)
         with call:
             answer = await original(self, *args, **kwargs)
-        _take(call, method, answer)
+        quietly("what a server of MCP answered", _take, call, method, answer)
         return answer
 
     return ask

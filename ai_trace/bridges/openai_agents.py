@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..current import Node, enter, leave
 from ..exceptions import UsageError
 from ..genai import ARGUMENTS, INPUT_MESSAGES, MODEL, OPERATION, OUTPUT_MESSAGES, RESULT, TOOL
-from ..news import complain
-from .calls import Call, Source
+from .calls import Call, Source, quietly
 from .openai import response_answer
 from .patches import Patches
 from .words import get, plain_form, without_none
@@ -65,21 +64,20 @@ class TracingProcessor(_Processor):
         """A run of an agent begins."""
         context = {"openai_agents.trace_id": trace.trace_id, "gen_ai.conversation.id": get(trace, "group_id"),
                    "metadata": get(trace, "metadata")}  # fmt: skip
-        _quietly(self._begin, trace.trace_id, None, trace.name, without_none(context))
+        quietly("a trace", self._begin, trace.trace_id, None, trace.name, without_none(context))
 
     def on_trace_end(self, trace: Any) -> None:
         """A run has ended."""
-        _quietly(self._end, trace.trace_id, dict, None)
+        quietly("a trace", self._end, trace.trace_id, dict, None)
 
     def on_span_start(self, span: Any) -> None:
         """Something begins within a run."""
         parent = self._open.get(span.parent_id or "") or self._open.get(span.trace_id)
-        name, context = _asked(span.span_data)
-        _quietly(self._begin, span.span_id, parent, name, context, span.span_data.type)
+        quietly("a span", lambda: self._begin(span.span_id, parent, *_asked(span.span_data), span.span_data.type))
 
     def on_span_end(self, span: Any) -> None:
         """Something has ended within a run."""
-        _quietly(self._end, span.span_id, lambda: _answered(span.span_data), span.error)
+        quietly("a span", self._end, span.span_id, lambda: _answered(span.span_data), span.error)
 
     def _begin(self, key: str, parent: Any, name: str, context: dict[str, Any], kind: str = "") -> None:
         step = parent[0].step.step(name, **context).start() if parent else self._source.step(name, context)
@@ -110,13 +108,6 @@ class TracingProcessor(_Processor):
 
     def force_flush(self) -> None:
         """Nothing waits to be written."""
-
-
-def _quietly(act: Callable[..., None], *args: Any) -> None:
-    try:
-        act(*args)
-    except Exception as err:
-        complain("a span of the Agents SDK is not recorded", err)
 
 
 def _asked(data: Any) -> tuple[str, dict[str, Any]]:

@@ -24,10 +24,9 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import clock
 from ..exceptions import UsageError
 from ..genai import OPENINFERENCE, RESPONSE_MODEL
-from ..news import complain
 from ..step import Step
 from ..tracer import Tracer
-from .calls import Source
+from .calls import Source, quietly
 
 try:
     _trace: Any = importlib.import_module("opentelemetry.sdk.trace")
@@ -63,13 +62,13 @@ class SpanProcessor(_Processor):
 
     def on_start(self, span: Any, parent_context: Any = None) -> None:
         """A span has started."""
-        _quietly(self._start, span)
+        quietly("a span", self._start, span)
 
     def on_end(self, span: Any) -> None:
         """A span has ended."""
         step = self._open.pop(span.context.span_id, None)
         if step is not None:
-            _quietly(_end, step, span)
+            quietly("a span", _end, step, span)
 
     def _start(self, span: Any) -> None:
         above = self._open.get(span.parent.span_id) if span.parent is not None else None
@@ -107,7 +106,7 @@ class SpanExporter(_Exporter):
     def export(self, spans: Iterable[Any]) -> Any:
         """Record *spans*, and answer SUCCESS: what could not be kept is in `tracer.dropped`."""
         for span in spans:
-            _quietly(self._record, span)
+            quietly("a span", self._record, span)
         return _export.SpanExportResult.SUCCESS
 
     def _record(self, span: Any) -> None:
@@ -150,13 +149,6 @@ class _SpanTime(clock.Clock):
 
     def __exit__(self, *_: object) -> None:
         self._now.ns = 0
-
-
-def _quietly(act: Callable[..., None], *args: Any) -> None:
-    try:
-        act(*args)
-    except Exception as err:
-        complain("a span is not recorded", err)
 
 
 def _identify(step: Step, span: Any, parent: str | None) -> None:

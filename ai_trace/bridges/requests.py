@@ -32,8 +32,8 @@ def _send(original: Callable[..., Any], source: Source) -> Callable[..., Any]:
             return original(self, request, *args, **kwargs)
         with call:
             response = original(self, request, *args, **kwargs)
-        size = None if kwargs.get("stream") else len(response.content)
-        web.end(call, response, response.status_code, size, len(response.history))
+        streamed = kwargs.get("stream")
+        web.end(call, response, response.status_code, lambda: None if streamed else len(response.content))
         return response
 
     return send

@@ -37,7 +37,7 @@ def _open(original: Callable[..., Any], source: Source) -> Callable[..., Any]:
             return original(self, fullurl, data, *args, **kwargs)
         with call:
             response = original(self, fullurl, data, *args, **kwargs)
-        web.end(call, response, getattr(response, "status", None), None)
+        web.end(call, response, getattr(response, "status", None), lambda: None)
         return response
 
     return open

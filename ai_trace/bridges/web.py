@@ -8,6 +8,7 @@ call to a model makes are part of that call, and make no step.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
@@ -40,13 +41,16 @@ def _asked(method: str, url: str, sent: Any) -> tuple[str, dict[str, Any]]:
     return f"{method} {host}", without_none(context)
 
 
-def end(call: Call, response: Any, status: Any, size: Any, redirects: int = 0) -> None:
-    """The response is there; *size* is what came of its body, in bytes, or None where the agent will read it."""
+def end(call: Call, response: Any, status: Any, size: Callable[[], int | None]) -> None:
+    """The response is there; *size* tells what came of its body, in bytes, None where the agent will read it."""
 
     def read() -> dict[str, Any]:
-        told = get(get(response, "headers") or {}, "content-length")
-        known = size if size is not None else int(told) if str(told).isdigit() else None
-        return without_none({STATUS: status, "http.response.body.size": known, "redirects": redirects or None})
+        headers = get(response, "headers")
+        told = headers.get("content-length") if headers is not None else None
+        came = size()
+        known = came if came is not None else int(told) if str(told).isdigit() else None
+        redirects = len(get(response, "history") or ()) or None
+        return without_none({STATUS: status, "http.response.body.size": known, "redirects": redirects})
 
     reason = get(response, "reason_phrase") or get(response, "reason") or ""
     failed = isinstance(status, int) and status >= 400

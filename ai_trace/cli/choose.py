@@ -26,7 +26,7 @@ HELP: Final = (
     "a session: the beginning of its id or name, a file, 'latest' (the default), "
     "'@-1' (the one before the latest), or '-' for standard input"
 )
-_SUFFIXES: Final = (".jsonl", ".json", ".live")
+_SUFFIXES: Final = (".jsonl", ".jsonl.gz", ".json", ".live")
 _SHOWN: Final = 10  # candidates in a message
 
 

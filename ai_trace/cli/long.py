@@ -45,7 +45,7 @@ def steps_in(entry: folder.Entry) -> int:
 
 
 def _journals(entry: folder.Entry) -> list[str]:
-    return [path for path in entry.paths if path.endswith(".jsonl")]
+    return [path for path in entry.paths if path.endswith((".jsonl", ".jsonl.gz"))]
 
 
 class Long:
@@ -90,7 +90,7 @@ class Long:
             found = [step for step in seek.inside(self._journals, self._named()) if self._keep(step)]
         elif self._keep.idle:
             read = [item for path in self._journals for item in self._last(path, last)]
-            found = self._with_open(item for item in read if isinstance(item, Record))
+            found = [*self._with_open(item for item in read if isinstance(item, Record))]
         else:
             newest: deque[Record] = deque(maxlen=last)
             for step in self._with_open(self._read()):

@@ -1,7 +1,7 @@
 """`ai-trace repair`: a clean copy of a damaged or died session, beside it. The original is never touched.
 
-What the copy keeps and changes is told in `repair.py`. A file that is there already is not overwritten without
-`--force`; a session that is in order is not copied.
+What the copy keeps and changes is told in `repair.py`. A file that is there already is not overwritten
+without `--force`; a session that is in order is not copied.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from .. import folder, safe, snapshot, whole
+from .. import folder, packed, safe, snapshot, whole
 from . import choose, times
 from .output import Output, Stop
 from .save import refuse
@@ -67,7 +67,7 @@ def _write(journal: str, suffix: str, pieces: Iterable[str], args: Namespace, ou
         return 0
     if args.output is not None:
         refuse(args.output, args.force)
-    path = whole.write(args.output or f"{os.path.splitext(journal)[0]}.{suffix}", pieces)
+    path = whole.write(args.output or f"{packed.stem(journal)}.{suffix}", pieces)
     out.line(safe.terminal(path))
     if args.open:
         import webbrowser

@@ -6,11 +6,13 @@ what they would be without us. `TRACEPARENT` is set, so that tracers of its own 
 
 from __future__ import annotations
 
+import builtins
+import io
 import os
 import runpy
 import sys
 from argparse import REMAINDER
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..tracer import Tracer
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 __all__ = ["HELP", "EXAMPLES", "arguments", "run"]
+
+_ARCHIVES = (".pyc", ".pyz", ".zip")
 
 HELP = "Run a Python program with its calls to models, tools and servers recorded, and a step around the whole."
 EXAMPLES = """
@@ -76,9 +80,23 @@ def _execute(words: list[str], module: bool) -> None:
     if module:
         _first_on_path(os.getcwd())
         runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+    elif os.path.isdir(words[0]) or words[0].endswith(_ARCHIVES):
+        _first_on_path(words[0])
+        runpy.run_path(words[0], run_name="__main__")
     else:
         _first_on_path(os.path.dirname(os.path.realpath(words[0])))
-        runpy.run_path(words[0], run_name="__main__")
+        _execute_file(os.path.abspath(words[0]))
+
+
+def _execute_file(path: str) -> None:
+    """As `__main__`, which stays: `runpy` would take it away before threads and `atexit` are done with it."""
+    with io.open_code(path) as file:
+        code = compile(file.read(), path, "exec", dont_inherit=True)
+    main = ModuleType("__main__")
+    main.__file__ = path
+    main.__dict__["__builtins__"] = builtins
+    sys.modules["__main__"] = main
+    exec(code, main.__dict__)
 
 
 def _first_on_path(folder: str) -> None:

@@ -10,7 +10,7 @@ import os
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from .. import folder, safe, snapshot
+from .. import folder, packed, safe, snapshot
 from ..exceptions import TraceError
 from . import choose
 from .output import Output, Stop
@@ -91,7 +91,7 @@ def refuse(path: str, force: bool) -> None:
 
 
 def _beside(session: Session, forms: list[str], out: Output) -> None:
-    stem = os.path.splitext(session.paths[0])[0]
+    stem = packed.stem(session.paths[0])
     for form in forms or ("json", "md"):
         path = f"{stem}.{form}"
         if path not in session.paths:

@@ -112,7 +112,8 @@ def _row(leak: Leak, out: Output) -> str:
     place = f"{safe.terminal(leak.path)}:{leak.line}"
     times = f" ({leak.times} times)" if leak.times > 1 else ""
     where = f" at {safe.shorten(safe.one_line(leak.where), 80, out.ellipsis)}" if leak.where else ""
-    return f"{out.paint(place, BOLD)}  {out.paint(f'byte {leak.byte:,}', DIM)}  {_what(leak.rule)}{times}{where}"
+    byte = out.paint(f"byte {leak.byte:,}", DIM)
+    return f"{out.paint(place, BOLD)}  {byte}  {_what(leak.rule)}{times}{where}"
 
 
 def _sum_up(search: _Search, out: Output) -> None:

@@ -39,16 +39,16 @@ def run(args: Namespace, out: Output) -> int:
         server = Server(args.dir, args.port)
     except OSError as error:
         raise Stop(f"port {args.port} cannot be used: {error.strerror}; --port 0 takes any free one") from None
-    out.line(f"{safe.terminal(args.dir)} at {server.address} (Ctrl-C to stop)")
-    out.flush()
-    if args.open:
-        import webbrowser
-
-        webbrowser.open(server.address)
     try:
+        out.line(f"{safe.terminal(args.dir)} at {server.address} (Ctrl-C to stop)")
+        out.flush()
+        if args.open:
+            import webbrowser
+
+            webbrowser.open(server.address)
         server.serve_forever(poll_interval=0.2)
     except KeyboardInterrupt:
-        pass
+        pass  # the way to end it
     finally:
         server.stopping.set()
         server.server_close()

@@ -11,8 +11,8 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from .. import cores, disk, folder, merge, reader
-from ..census import Census, Taken
+from .. import cores, disk, folder, merge, packed, reader
+from ..census import Census, Taken, marks
 from ..index import Fold, Index
 from ..lines import fetch
 from ..record import Damage, Record
@@ -52,7 +52,7 @@ class _Work:
         self._index = index
         self._tick = progress.tick
         self._grouped = grouped
-        self._known: dict[str, Fold | None] = {}
+        self._seen: dict[str, tuple[os.stat_result, Fold | None]] = {}
         self._taken: dict[str, Taken] = {}
 
     def begin(self, entries: Sequence[folder.Entry]) -> None:
@@ -60,10 +60,23 @@ class _Work:
         if len(entries) < cores.MANY:
             return
         # A black box has to be read before its journal: a session that has one waits for its turn.
-        quiet = [entry.path for entry in entries if len(entry.paths) == 1 and entry.path.endswith(".jsonl")]
-        self._known = {path: self._index.get(path, groups=self._grouped) for path in quiet}
-        new = [path for path, known in self._known.items() if known is None]
+        quiet = [entry.path for entry in entries if len(entry.paths) == 1 and entry.path.endswith((".jsonl", ".jsonl.gz"))]
+        self._index.preload()
+        for path in quiet:
+            try:
+                self._seen[path] = self._look(path)
+            except OSError:  # removed since it was listed
+                continue
+        new = [path for path, (_, known) in self._seen.items() if known is None]
         self._taken = cores.count_all(new, grouped=self._grouped)
+
+    def _look(self, path: str) -> tuple[os.stat_result, Fold | None]:
+        """The file as it is, and what is known of it."""
+        seen = self._seen.pop(path, None)
+        if seen is None:
+            found = disk.active.stat(path)
+            seen = found, self._index.get(path, found, groups=self._grouped)
+        return seen
 
     def survey(self, entry: folder.Entry) -> Survey:
         boxes = [(path, *merge.box_and_state(path)) for path in entry.boxes]
@@ -80,11 +93,11 @@ class _Work:
                     saved = reader.snapshot(path)
                     if saved is not None:
                         return _of_snapshot(entry, saved.steps, saved.damage)
-                if state != "running":  # else a half line at the end is being written
+                if state != "running" and opening is not None:  # else a half line may be being written
                     _add_rest(known, path)
                 counted.append(known.census)
                 if open_steps:
-                    _take_out(open_steps, path, begun.get(os.path.splitext(path)[0] + ".live", 0))
+                    _take_out(open_steps, path, begun.get(packed.stem(path) + ".live", 0))
             except FileNotFoundError:
                 continue  # listed a moment ago, removed since
         whole = counted[0] if len(counted) == 1 else Census(grouped=self._grouped)
@@ -93,15 +106,16 @@ class _Work:
         return Survey(entry.name, entry.agent, state, entry.head, list(open_steps.values()), whole)
 
     def _fold(self, path: str, alone: folder.Entry | None) -> tuple[Fold, bytes | None]:
-        """What *path* adds up to, and the beginning of its first line where that was read."""
-        known = self._known.pop(path, None) or self._index.get(path, groups=self._grouped)
-        size = disk.active.stat(path).st_size
-        if known is not None and known.offset == size:
+        """What *path* adds up to; and, unless all of it was known, how it begins."""
+        found, known = self._look(path)
+        if known is not None and known.offset == found.st_size:
             if alone is not None:
                 alone.recall(known.head)
             return known, None
+        if path.endswith(".gz"):
+            return self._compressed(path, alone), None
         if known is not None and not self._grouped:
-            known = self._index.get(path) or known  # what was added is added to all that is known
+            known = self._index.get(path, found) or known  # what was added is added to all that is known
         return self._count(path, known, alone)
 
     def _count(self, path: str, known: Fold | None, alone: folder.Entry | None) -> tuple[Fold, bytes | None]:
@@ -120,7 +134,20 @@ class _Work:
         fold = Fold(taken.census, taken.offset, head)
         if known is not None or taken.opening.startswith(_PLAIN):
             self._index.put(path, fold, taken.marks, taken.offset - offset)
-        return fold, taken.opening if known is None else None
+        return fold, taken.opening if known is None else _PLAIN
+
+
+    def _compressed(self, path: str, alone: folder.Entry | None) -> Fold:
+        """A compressed journal does not grow: all of it is counted, its last line too, or nothing is known."""
+        fd = disk.active.open_regular(path)
+        try:
+            size = disk.active.fstat(fd).st_size
+            whole = Fold(Census(), size, alone.head if alone is not None else {})
+            _add_rest(whole._replace(offset=0), path)
+            self._index.put(path, whole, marks(fd, size), size)
+        finally:
+            disk.active.close(fd)
+        return whole
 
 
 def _of_snapshot(entry: folder.Entry, steps: list[Record], damage: list[Damage]) -> Survey:
@@ -135,7 +162,9 @@ def _add_rest(known: Fold, path: str) -> None:
     """Count what stands behind the last whole line of *path* when nobody will write it to its end."""
     if known.offset < disk.active.stat(path).st_size:
         rest = reader.scan(path, known.offset, check=False)
-        for item in (*rest, *rest.last()):
+        for item in rest:
+            known.census.add(item)
+        for item in rest.last():
             known.census.add(item)
 
 

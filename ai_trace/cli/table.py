@@ -18,11 +18,11 @@ def write(out: Output, head: Sequence[str], rows: Iterable[Sequence[str]], right
 
     Cells may hold our own colours, but no other escapes. A line is never broken: a terminal wraps it.
     """
-    body = [tuple(row) for row in rows]
-    wide = [max(map(_width, column)) for column in zip(head, *body)]
+    body = [[(cell, _width(cell)) for cell in row] for row in (head, *rows)]
+    wide = [max(width for _, width in column) for column in zip(*body)]
     ends = set(right)
-    for n, row in enumerate([tuple(head), *body]):
-        cells = [_pad(cell, wide[at], at in ends) for at, cell in enumerate(row)]
+    for n, row in enumerate(body):
+        cells = [_pad(cell, wide[at] - width, at in ends) for at, (cell, width) in enumerate(row)]
         text = "  ".join(cells).rstrip()
         out.line(out.paint(text, DIM) if n == 0 else text)
 
@@ -31,6 +31,5 @@ def _width(cell: str) -> int:
     return safe.width(_COLOR.sub("", cell) if "\x1b" in cell else cell)
 
 
-def _pad(cell: str, columns: int, right: bool) -> str:
-    gap = " " * (columns - _width(cell))
-    return gap + cell if right else cell + gap
+def _pad(cell: str, missing: int, right: bool) -> str:
+    return " " * missing + cell if right else cell + " " * missing

@@ -106,7 +106,8 @@ def _seals(texts: list[str]) -> list[str]:
     """The seals in what was given for --expect, each once."""
     for text in texts:
         if not _SEAL.search(text):
-            raise Stop(f"'{safe.shorten(safe.one_line(text), 80)}' holds no seal: 72 hex digits, as --head prints", 2)
+            shown = safe.shorten(safe.one_line(text), 80)
+            raise Stop(f"'{shown}' holds no seal: 72 hex digits, as --head prints", 2)
     return list(dict.fromkeys(seal for text in texts for seal in _SEAL.findall(text)))
 
 

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from .. import clock, disk, folder, whole
 from ..follow import Event, Follower
+from ..packed import stem
 from ..record import Record
 from .losses import Losses
 from .otlp import batches, origin, request, span
@@ -222,7 +223,7 @@ def _age_s(path: str) -> float:
 
 def state_path(path: str) -> str:
     """The file beside the journal *path* that tells how far it was sent."""
-    return os.path.splitext(path)[0] + ".otlp"
+    return stem(path) + ".otlp"
 
 
 def _read(path: str) -> dict[str, Any]:

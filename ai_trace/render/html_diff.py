@@ -61,10 +61,8 @@ def _steps(a: Session, b: Session, rows: list[Row]) -> Iterator[str]:
         if not row.differences:
             waiting.append(row)
         elif shown < _SHOWN:
-            around = _around(waiting, row.depth)
-            yield _same(len(waiting) - len(around))
-            for one in (*around, row):
-                yield _step(one, ours, theirs)
+            for same, one in _before(waiting, row):
+                yield _same(same) + _step(one, ours, theirs)
             waiting = []
             shown += 1
     yield f"{_same(len(waiting))}</ol>\n"
@@ -73,14 +71,20 @@ def _steps(a: Session, b: Session, rows: list[Row]) -> Iterator[str]:
         yield f'<p class="cut">… {words.plural(left_out, "more step")} with differences; see <code>ai-trace diff --full</code></p>\n'
 
 
-def _around(waiting: list[Row], depth: int) -> list[Row]:
-    """Those of *waiting* that a step at *depth*, next after them, lies in."""
-    around = []
-    for row in reversed(waiting):
-        if row.depth < depth:
-            around.append(row)
-            depth = row.depth
-    return around[::-1]
+def _before(waiting: list[Row], row: Row) -> Iterator[tuple[int, Row]]:
+    """*row* and those of *waiting* that it lies in, outer first, each with how many others stand before it."""
+    around, depth = [row], row.depth
+    for one in reversed(waiting):
+        if one.depth < depth:
+            around.append(one)
+            depth = one.depth
+    same = 0
+    for one in (*waiting, row):
+        if one is around[-1]:
+            yield same, around.pop()
+            same = 0
+        else:
+            same += 1
 
 
 def _same(count: int) -> str:

@@ -15,7 +15,8 @@ from .html_values import line
 
 __all__ = ["Origins"]
 
-EVERY: Final = 1_000  # steps; of a longer session only those are looked into that failed or did not end,
+EVERY: Final = 1_000  # steps, and
+EVERY_BYTES: Final = 4 * 1024 * 1024  # in files; of a longer session only those are looked into that failed or are open,
 STANDING_OUT: Final = 50  # and of those the first so many
 _PIECES: Final = 40  # of one step
 
@@ -26,7 +27,7 @@ class Origins:
     def __init__(self, session: Session) -> None:
         self._known: dict[Record, Knowledge] = {}
         targets = session.steps
-        if len(targets) > EVERY:
+        if len(targets) > EVERY or session.size > EVERY_BYTES:
             first = [one for one in (session.first_error, session.fatal_error) if one is not None]
             bad = [record for record in targets if record.open or record.outcome == "error"]
             targets = list(dict.fromkeys([*first, *bad]))[:STANDING_OUT]

@@ -13,7 +13,7 @@ from ..tree import Node
 from . import blocks, words
 from .html_origins import Origins
 from .html_places import Page, kind, way_down
-from .html_values import escaped, fields, line, said, text_block, value
+from .html_values import bulk, escaped, fields, line, said, text_block, value
 
 __all__ = ["steps", "knowledge", "error", "traceback", "inflight"]
 
@@ -92,10 +92,9 @@ def _brief(record: Record) -> str:
 def _few(given: Any) -> str:
     if type(given) is str:
         return given[:_BRIEF]
-    text = words.compact(given)
-    if type(given) in (dict, list) and len(text) > _FEW:
+    if type(given) in (dict, list) and bulk(given, _FEW) > _FEW:
         return f"{{{words.plural(len(given), 'field')}}}" if type(given) is dict else f"[{words.plural(len(given), 'item')}]"
-    return text[:_BRIEF]
+    return words.compact(given)[:_BRIEF]
 
 
 def _usage(used: Mapping[str, Any]) -> str:

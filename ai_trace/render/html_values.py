@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from html import escape
+from itertools import islice
 from typing import Any, Final
 
 from .. import safe
 from . import words
 
-__all__ = ["escaped", "line", "value", "fields", "said", "text_block"]
+__all__ = ["escaped", "line", "bulk", "value", "fields", "said", "text_block"]
 
 INLINE: Final = 160  # characters; a longer value gets a block of its own
 _IN_A_ROW: Final = 60  # characters of a value among others on one line
@@ -48,19 +49,43 @@ def value(given: Any, limit: int, depth: int = 0) -> str:
     if type(given) is dict and type(given.get("base64")) is str and "$cut" not in given:
         if image := _bytes_image(given["base64"]):
             return image
-    flat = words.compact(given)
-    if len(flat) <= INLINE:
+    if bulk(given, INLINE) <= INLINE and len(flat := words.compact(given)) <= INLINE:
         return escaped(flat)
     if depth < _DEPTH and type(given) is dict:
-        return _nested(words.plural(len(given), "field"), flat, fields(given, limit, depth + 1), depth)
-    if depth < _DEPTH and type(given) is list and any(type(item) in (dict, list, str) for item in given):
-        return _nested(words.plural(len(given), "item"), flat, _items(given, limit, depth + 1), depth)
-    return _folded(f"{line(flat, 80)} {_size(flat)}", text_block(words.compact(given, indent=2), limit, "json"))
+        return _nested(words.plural(len(given), "field"), fields(given, limit, depth + 1), depth)
+    if depth < _DEPTH and type(given) is list and any(type(item) in (dict, list, str) for item in given[:_ITEMS]):
+        return _nested(words.plural(len(given), "item"), _items(given, limit, depth + 1), depth)
+    return _json(given, limit)
 
 
-def _nested(count: str, flat: str, body: str, depth: int) -> str:
+def bulk(given: Any, enough: int) -> int:
+    """About how many characters *given* has as JSON, counted no further than *enough*: it may be 16 MiB."""
+    waiting, count = [given], 0
+    while waiting and count <= enough:
+        item = waiting.pop()
+        if type(item) is dict:
+            waiting += islice(item.values(), enough)
+            count += 2 + sum(len(key) + 6 for key in islice(item, enough))
+        elif type(item) is list:
+            waiting += islice(item, enough)
+            count += 2 * (len(item) + 1)
+        else:
+            count += len(item) + 2 if type(item) is str else 1
+    return count
+
+
+def _nested(count: str, body: str, depth: int) -> str:
     """The parts of an object or list; folded where it is the outermost one."""
-    return body if depth else _folded(f"{count} {_size(flat)}", body)
+    return body if depth else _folded(count, body)
+
+
+def _json(given: Any, limit: int) -> str:
+    """A list of numbers, or what lies too deep to be taken apart."""
+    if type(given) is list and len(given) > limit:
+        count = f"the first {limit:,} of {words.plural(len(given), 'item')}"
+        return _folded(count, text_block(words.compact(given[:limit]), limit, "json"))
+    text = words.compact(given, indent=2)
+    return _folded(f"{line(text[:400], 80)} {_size(text)}", text_block(text, limit, "json"))
 
 
 def fields(pairs: Mapping[str, Any], limit: int, depth: int = 0) -> str:
@@ -79,8 +104,8 @@ def said(pairs: Mapping[str, Any], limit: int) -> str:
     short: list[str] = []
     long: dict[str, Any] = {}
     for key, given in pairs.items():
-        text = words.spell(given)
-        if len(text) <= _IN_A_ROW and "\n" not in text and len(short) < _ITEMS:
+        text = words.spell(given) if bulk(given, _IN_A_ROW) <= _IN_A_ROW else ""
+        if text and len(text) <= _IN_A_ROW and "\n" not in text and len(short) < _ITEMS:
             short.append(f"{line(key, 100)}={escaped(text)}")
         else:
             long[key] = given

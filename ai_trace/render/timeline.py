@@ -19,7 +19,7 @@ __all__ = ["Bar", "Lane", "timeline"]
 
 MAX_ROWS: Final = 12  # of one lane
 MAX_LANES: Final = 12  # further threads and tasks share one
-_SEGMENT: Final = re.compile(r"\.([0-9]{1,9})\.(?:jsonl|live)$")
+_SEGMENT: Final = re.compile(r"\.([0-9]{1,9})\.(?:jsonl(?:\.gz)?|live)$")
 
 
 class Bar(NamedTuple):

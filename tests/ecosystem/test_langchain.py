@@ -195,3 +195,18 @@ def test_an_error_of_the_model_is_the_error_of_its_step(provider: Provider, trac
         model_of(provider).invoke("Weather?", config={"callbacks": [Handler(tracer)]})
     (call,) = steps_of(tracer)
     assert call.outcome == "error" and "answered 400" in call.error
+
+
+def test_every_run_in_every_thread_without_naming_the_handler(provider: Provider, tracer: Tracer) -> None:
+    """`instrument("langchain_core")` does for all runs what the handler does for one; afterwards nothing is recorded."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from ai_trace.bridges import uninstrument
+
+    instrument("langchain_core", tracer=tracer)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(model_of(provider).invoke, "Weather?").result()
+    assert [step.name for step in steps_of(tracer)] == ["chat gpt-5"]
+    uninstrument()
+    model_of(provider).invoke("Weather?")
+    assert len(steps_of(tracer)) == 1

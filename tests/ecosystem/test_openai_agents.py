@@ -105,3 +105,18 @@ def test_errors_of_tools_are_told(provider: Provider, processed: Tracer, monkeyp
     ask(provider, "responses")
     (tool,) = [step for step in steps_of(processed) if step.name == "execute_tool weather"]
     assert tool.outcome == "error"
+
+
+def test_without_naming_the_processor(provider: Provider, tracer: Tracer) -> None:
+    """`instrument("agents")` adds it."""
+    from ai_trace.bridges import uninstrument
+
+    agents.set_trace_processors([])
+    instrument("agents", tracer=tracer)
+    ask(provider, "responses")
+    assert steps_of(tracer)[0].name == "Agent workflow"
+    count = len(steps_of(tracer))
+    uninstrument()
+    ask(provider, "responses")
+    assert len(steps_of(tracer)) == count
+    agents.set_trace_processors([])

@@ -52,14 +52,14 @@ class Interrupter:
         return self
 
 
-_known: dict[CodeType, frozenset[int]] = {}
+_known: dict[int, tuple[CodeType, frozenset[int]]] = {}  # by id: to compare code costs more than to trace it
 
 
 def _exits_of_with(code: CodeType) -> frozenset[int]:
     """Offsets at which *code* is about to call the `__exit__` of a `with`, its block being done."""
-    if code not in _known:
-        _known[code] = frozenset(_find_exits(code))
-    return _known[code]
+    if id(code) not in _known:
+        _known[id(code)] = code, frozenset(_find_exits(code))
+    return _known[id(code)][1]
 
 
 def _find_exits(code: CodeType) -> Iterator[int]:
