@@ -9,6 +9,7 @@ Limits: those of the rules (`redact.py`); compressed and binary files are not lo
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -127,6 +128,8 @@ def _lines(path: str) -> Iterator[tuple[int, int, bytes]]:
                 offset, held, size = offset + cut, [piece[cut:]], len(piece) - cut
         if size:
             yield number, offset, b"".join(held)
+        if file.problem:
+            raise OSError(errno.EIO, file.problem, path)
 
 
 def _data(raw: bytes) -> dict[str, Any] | list[Any] | None:

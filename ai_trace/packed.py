@@ -27,10 +27,10 @@ _FIRST_STRIDE: Final = 1024 * 1024  # unpacked bytes between two places remember
 MOST_STATES: Final = 96
 MOST_KNOWN: Final = 4  # files whose places are remembered when they are closed
 
-_DAMAGED: Final = "the compressed data is damaged from here on"
-_CHANGED: Final = "the checksum of the compressed data does not fit: something before this place was changed"
-_CUT_OFF: Final = "the compressed file is cut off here"
-_BEHIND: Final = "bytes behind the compressed data"
+_DAMAGED: Final = "the gzip data is damaged from here on"
+_CHANGED: Final = "the gzip checksum does not fit: something before this place was changed"
+_CUT_OFF: Final = "the gzip data is cut off here"
+_BEHIND: Final = "bytes behind the gzip data"
 
 
 def stem(path: str) -> str:
