@@ -107,7 +107,7 @@ class Census:
     def __init__(self, *, grouped: bool = True) -> None:
         self.grouped = grouped
         self.groups: dict[tuple[str, str | None], Group] = {}
-        self.outcomes: Counter[str] = Counter()
+        self.outcomes: dict[str, int] = {}
         self.damage = 0
         self.dropped = 0
         self.redacted = 0
@@ -123,7 +123,7 @@ class Census:
 
     @property
     def errors(self) -> int:
-        return self.outcomes["error"]
+        return self.outcomes.get("error", 0)
 
     def add(self, item: Record | Damage) -> None:
         """Count one finished step, or one damage."""
@@ -132,7 +132,7 @@ class Census:
             return
         self.redacted += item.redacted
         self.dropped += sum(item.dropped.values())
-        self.outcomes[item.outcome or "unknown"] += 1
+        self._ended(item.outcome or "unknown", 1)
         duration = duration_of(item)
         self.timeless += duration is None
         if self.grouped:
@@ -150,13 +150,17 @@ class Census:
         self.grouped = self.grouped and other.grouped
         for key, group in other.groups.items():
             self.groups.setdefault(key, Group()).merge(group)
-        self.outcomes.update(other.outcomes)
+        for outcome, times in other.outcomes.items():
+            self._ended(outcome, times)
         self.damage += other.damage
         self.dropped += other.dropped
         self.redacted += other.redacted
         self.timeless += other.timeless
         self.undated += other.undated
         self._see(other.first, other.latest, other.last)
+
+    def _ended(self, outcome: str, times: int) -> None:
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + times
 
     def _see(self, first: float | None, latest: float | None, last: float | None) -> None:
         self.first = min((time for time in (self.first, first) if time is not None), default=None)
@@ -192,7 +196,7 @@ class Census:
             return False
         began, took = list(map(float, starts)), list(map(float, spans))
         for outcome, times in Counter(outcomes).items():
-            self.outcomes[words[outcome] or "unknown"] += times
+            self._ended(words[outcome] or "unknown", times)
         if self.grouped:
             self._count(words, names, took, said)
             self._blame(words, names, outcomes, said)
@@ -353,7 +357,7 @@ def marks(fd: int, offset: int) -> dict[str, Any]:
     return {
         "inode": found.st_ino,
         "times": [found.st_size, found.st_mtime_ns, found.st_ctime_ns],
-        "settled": abs(clock.active.wall_ns() - found.st_mtime_ns) > _SETTLED_NS,
+        "settled": abs(clock.active.wall_ns() - max(found.st_mtime_ns, found.st_ctime_ns)) > _SETTLED_NS,
         "edges": [edge.decode("latin-1") for edge in edges],
     }
 

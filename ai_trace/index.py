@@ -127,8 +127,8 @@ class Index:
         times = [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
         if found.st_ino != brief["inode"] or found.st_size < brief["offset"]:
             return False
-        if times == brief["times"] and brief["settled"]:
-            return True
+        if times[0] == brief["times"][0] and (times != brief["times"] or brief["settled"]):
+            return bool(times == brief["times"])  # a journal that changes grows: this one was changed otherwise
         fd = disk.active.open_regular(path)
         try:
             seen = marks(fd, brief["offset"])

@@ -127,8 +127,8 @@ class Packed(Plain):
         super().__init__(fd)
         found = disk.active.fstat(fd)
         key = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-        self._places = _known.pop(key, None) or _Places()
-        _known[key] = self._places
+        known = _known.pop(key, None)
+        self._places = _known[key] = known or _Places()
         for old in list(_known)[:-MOST_KNOWN]:
             _known.pop(old, self._places)
         self._start = 0  # where the piece at hand stands among the unpacked bytes

@@ -25,7 +25,9 @@ __all__ = ["DEFAULT_RULES", "Redactor", "Rules"]
 
 _TOKEN_CHARS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+/"
 _TABLE: Final = bytes(97 if c in _TOKEN_CHARS else 32 for c in range(256))
-_LONG: Final = b"a" * 16  # the shortest run of such characters in any key that is known by its shape
+# The shortest run in any key that is known by its shape, and what stands before. Sought from the end, which
+# takes a third of the time of seeking the bare run forwards.
+_LONG: Final = b" " + b"a" * 16
 _JOINTS: Final = b".:|="  # what may stand in a credential between its hint and its long run
 _BEFORE: Final = 40  # characters: how far before its long run a credential may begin
 _AFTER: Final = 4096  # of a longer run (an image in base64) only the beginning is looked at
@@ -73,7 +75,7 @@ class Redactor:
         # `bytes in bytes` first tries a number and fails.
         marked = raw.translate(_TABLE)
         if (
-            (marked.find(_LONG) >= 0 and self._long(raw, marked))
+            (marked.rfind(_LONG) >= 0 and self._long(raw, marked))
             or (64 in raw and self._address(raw))
             or (45 in raw and self._may_hold_flag(raw))
             or ((61 in raw or self._colon(raw)) and self._may_hold_assigned(raw))
@@ -132,7 +134,7 @@ class Redactor:
         raw = _encoded(text)
         marked = raw.translate(_TABLE)
         signs = {
-            "long": marked.find(_LONG) >= 0 and self._long(raw, marked), "@": "@" in text, "--": "--" in text
+            "long": marked.rfind(_LONG) >= 0 and self._long(raw, marked), "@": "@" in text, "--": "--" in text
         }
         count = 0
         for shape in self.rules.shapes:
@@ -189,8 +191,9 @@ class Redactor:
     def _long(self, raw: bytes, marked: bytes) -> bool:
         """Whether one of the long runs of token characters is, or ends, a credential."""
         upper_or_digit = self._upper_or_digit  # in every credential; what has none is a name or a path
-        start = marked.find(_LONG)
-        while start >= 0:
+        place = marked.rfind(_LONG)
+        while place >= 0:
+            start = place + 1
             end = marked.find(b" ", start)
             end = len(marked) if end < 0 else end
             stop = min(end, start + _AFTER)
@@ -205,7 +208,7 @@ class Redactor:
                     for hint in self._long_hints(raw, begin - 1, stop):
                         if self._long_at(raw, hint.end()):
                             return True
-            start = marked.find(_LONG, end)
+            place = marked.rfind(_LONG, 0, start)
         return False
 
     def _long_at(self, raw: bytes, place: int) -> bool:

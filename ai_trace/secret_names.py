@@ -165,7 +165,7 @@ class KeyNames:
                 place = self._line(marked, place).end() - 1
             place = find(b"=", place + 1)
             count += 1
-            if count == _FEW and not self._ends_one_of(raw[place:]):
+            if count == _FEW and not self._ends_one_of(raw[max(place - _BEFORE, 0) :]):
                 return False
         return False
 

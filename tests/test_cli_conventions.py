@@ -17,7 +17,7 @@ import pytest
 from ai_trace.cli import times
 from tests.cli_world import START, World, call, command, environment, spawn, step
 
-COMMANDS = ("list", "view", "at", "diff", "tail", "stats", "save", "export")
+COMMANDS = ("list", "view", "at", "diff", "report", "serve", "tail", "stats", "save", "export")
 READING = (["list"], ["view"], ["tail", "--no-follow"], ["stats"])
 NASTY = "Zürich 日本 \U0001f680 \udc80 ✔"
 unix = pytest.mark.skipif(sys.platform == "win32", reason="signals, pipes and terminals of Unix")

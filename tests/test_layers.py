@@ -20,7 +20,7 @@ FLOORS = {
         "current", "settings", "lifetime", "matching", "spans", "genai", "sweep", "seal", "whole", "packed", "where",
     ],
     2: [
-        "capture", "blackbox", "journal", "sealed_journal", "news", "sinks", "recorder", "lines", "sniff", "leaks", "reader", "totals",
+        "capture", "blackbox", "journal", "sealed_journal", "news", "sinks", "recorder", "lines", "search", "sniff", "leaks", "reader", "totals",
         "tree", "census", "reference", "sightings", "provenance", "session", "alignment", "timing",
     ],
     3: ["step", "surround", "traced", "merge", "folder", "seek", "growing", "follow", "render", "snapshot", "verify", "repair"],

@@ -146,6 +146,7 @@ def test_without_a_script_it_is_a_list_one_can_read(show: Opener) -> None:
 def test_the_timeline_draws_every_outcome_and_leads_to_its_step(show: Opener) -> None:
     """Bars for what went well, failed, did not end; a click on one opens its step, a drag looks closer."""
     page = show(_run())
+    page.settle()
     drawn = page.js("(c => [...new Set(Array.from(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)))].length)(document.querySelector('canvas'))")
     assert drawn > 5
 

@@ -181,6 +181,16 @@ def test_a_secret_in_running_text_is_masked_and_the_rest_stays(what: str) -> Non
     assert REDACTOR.suspects(encoded(text))
 
 
+@pytest.mark.parametrize("what", IN_TEXT)
+def test_a_secret_is_seen_after_any_number_of_signs(what: str) -> None:
+    """What stands before a secret, however much, does not hide it."""
+    text, _, expected = IN_TEXT[what]
+    for count in (*range(24), 100):
+        before = "a = b, c: d\n" * (count // 2) + "x=1\n" * (count % 2)
+        assert REDACTOR.text(before + text)[0] == before + expected
+        assert REDACTOR.suspects(encoded(before + text))
+
+
 def test_no_character_of_a_private_key_is_left() -> None:
     """A key cut off in the middle, on one line or inside code loses every line of its body."""
     cut = pem("RSA ")[:300]

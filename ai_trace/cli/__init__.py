@@ -37,6 +37,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "serve": ("serve", "the folder in a browser, live while sessions run"),
         "tail": ("tail", "the last steps, then each step and log as it happens"),
         "stats": ("stats", "counts, error rates, durations, tokens and cost"),
+        "grep": ("grep", "the steps that hold a text, in one, some or all sessions"),
         "run": ("run", "run a program with its calls to models and servers recorded"),
         "save": ("save", "write the snapshot and the postmortem of a session"),
         "export": ("export", "write a session for other tools: OpenTelemetry, Perfetto, CSV, SQLite"),
@@ -44,6 +45,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "repair": ("repair", "a clean copy of a damaged session, beside it"),
         "doctor": ("doctor", "can this machine record here, and what is wrong"),
         "completion": ("completion", "a completion script for bash, zsh or fish"),
+        "prune": ("prune", "remove old sessions, or compress them; only says what, until told --yes"),
         "scan": ("scan", "secrets in what is already stored: where they are, never what they are"),
     }
 )

@@ -7,19 +7,22 @@ time, never memory. A folder that does not exist holds no session, and that is n
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import safe
-from ..record import number
+from ..record import Record, number
 from ..render import words
-from . import choose, options, table, times
+from . import choose, options, sieve, table, times
 from .output import BOLD, CYAN, GREEN, RED, YELLOW, Output
+from .streams import Stream
 from .survey import Survey, surveys
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from ..folder import Entry
+    from ..where import Where
 
 __all__ = ["HELP", "EXAMPLES", "arguments", "run", "state_sign"]
 
@@ -29,12 +32,15 @@ examples:
   ai-trace list                             the newest sessions
   ai-trace list --state died --since 1d     what died since yesterday
   ai-trace list -q -n 1                     the name of the newest
+  ai-trace list --where 'price > 100'       with a step that saw such a price
   ai-trace list --json -n 5                 for a program
 
 times (--since, --until): 10m, 2h, 3d (ago), 2026-03-01, 2026-03-01T17:30:00Z
 keys of --json and --jsonl: session, agent, session_id, state, started_at
   (seconds since 1970), duration_ms, steps, unfinished, errors, damage,
-  size (bytes), path; null is unknown"""
+  size (bytes), path; null is unknown
+"""
+EXAMPLES += sieve.GRAMMAR
 
 _DEFAULT_ROWS: Final = 20  # of the table, so that the newest is still on the screen
 _AGENT_COLUMNS: Final = (8, 32)  # at least, at most
@@ -51,6 +57,7 @@ def arguments(parser: ArgumentParser) -> None:
     add("--agent", metavar="NAME", help="of the agent NAME alone")
     add("--state", action="append", choices=("running", "ended", "died", "unknown"),
         help="in this state alone; may be given again")  # fmt: skip
+    sieve.where(parser, "with a step that")
     add("--utc", action="store_true", help="dates in UTC instead of '3 m ago'")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON document, a list of objects")
@@ -63,6 +70,8 @@ def run(args: Namespace, out: Output) -> int:
     fit = [entry for entry in choose.entries(args.dir) if _wanted(entry, args)]
     for_people = not (args.json or args.jsonl or args.quiet)
     limit = args.n if args.n is not None else _DEFAULT_ROWS if for_people else 0
+    if args.where is not None:  # each has to be read: no more of them than asked for, and one to know of more
+        fit = list(islice((entry for entry in fit if _has_step(entry, args.where)), limit + 1 if limit else None))
     shown = fit[:limit] if limit else fit
     if args.quiet:
         for entry in shown:
@@ -71,10 +80,18 @@ def run(args: Namespace, out: Output) -> int:
         facts = [_facts(entry, found) for entry, found in surveys(shown, args.dir, grouped=False)]
         _write(facts, args, out)
         if for_people and len(shown) < len(fit):
-            out.message(f"{len(shown)} of {len(fit)} sessions; -n 0 shows all")
+            among = "the newest" if args.where is not None else f"of {len(fit)} sessions"
+            out.message(f"{len(shown)} {among}; -n 0 shows all")
     else:
         out.message("no session fits" if choose.entries(args.dir) else choose.missing(args.dir))
     return 0
+
+
+def _has_step(entry: Entry, where: Where) -> bool:
+    try:
+        return any(isinstance(item, Record) and where.matches(item) for item in Stream(entry))
+    except OSError:  # removed since it was listed
+        return False
 
 
 def _write(facts: list[dict[str, Any]], args: Namespace, out: Output) -> None:
@@ -120,7 +137,8 @@ def _earliest(entry: Entry, found: Survey) -> float | None:
     """The start as the header or the first step has it; the name of the file knows whole seconds only."""
     known = [number(found.head.get("started_at")), found.census.first]
     known += [number(step.started_at) for step in found.open]
-    return min((start for start in known if start is not None), default=entry.started_at)
+    told = [start for start in known if start is not None]
+    return min(told) if told else entry.started_at
 
 
 def _duration_ms(started: float | None, found: Survey) -> float | None:

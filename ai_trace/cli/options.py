@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from . import times
 
 if TYPE_CHECKING:
+    from ..where import Where
     from .output import Output
 
-__all__ = ["Parser", "count", "moment", "pattern", "natural", "slack"]
+__all__ = ["Parser", "condition", "count", "moment", "pattern", "natural", "slack"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -78,6 +79,19 @@ def moment(text: str) -> float:
         return times.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def condition(text: str) -> Where:
+    """A condition on a step; a wrong one ends the command with a caret below the place."""
+    from .. import safe
+    from ..where import WhereError, parse
+    from .output import Stop
+
+    try:
+        return parse(text)
+    except WhereError as error:
+        before = safe.width(safe.terminal(error.text[: error.at]))
+        raise Stop(f"--where: {error.sentence}", 2, rows=[error.text, " " * before + "^"]) from None
 
 
 def pattern(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""Which steps a person asked for: `--name`, `--errors`, `--grep`, `-i` and `--since` as one question.
+"""Which steps a person asked for: `--name`, `--errors`, `--grep`, `-i`, `--since` and `--where` as one question.
 
 `--grep` looks at what the agent said: the name, the error, the traceback, and each value of context and logs
 as `key=value`, its key with dots for what lies deeper (`order.id=17`).
@@ -17,19 +17,37 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from ..record import Record
+    from ..where import Where
 
-__all__ = ["Sieve", "arguments"]
+__all__ = ["GRAMMAR", "Sieve", "arguments", "fields", "where"]
+
+GRAMMAR = """
+--where takes a condition: signal > 0.8, context.symbol == "BTCUSDT", not error,
+  logs.reason ~ "low|thin" and (name in ("a", "b") or step.duration_ms >= 1000);
+  a name is looked for in the step's own fields, its context and its logs (behind
+  step., context. or logs. in that alone); of many values one that fits is enough
+"""
 
 
-def arguments(parser: ArgumentParser) -> None:
-    """The options that choose steps."""
+def arguments(parser: ArgumentParser, *, grep: bool = True) -> None:
+    """The options that choose steps; without *grep* for a command that has a pattern of its own."""
     add = parser.add_argument
     add("--name", metavar="GLOB", help="only steps with a name like GLOB, such as 'fetch*'")
     add("--errors", action="store_true", help="only steps that failed")
-    add("--grep", type=options.pattern, metavar="RE",
-        help="only steps whose name, error or values (as key=value) match RE")  # fmt: skip
-    add("-i", "--ignore-case", action="store_true", help="--name and --grep do not mind upper and lower case")
+    if grep:
+        add("--grep", type=options.pattern, metavar="RE",
+            help="only steps whose name, error or values (as key=value) match RE")  # fmt: skip
+    else:
+        parser.set_defaults(grep=None)
+    own = "--grep" if grep else "PATTERN"
+    add("-i", "--ignore-case", action="store_true", help=f"--name and {own} do not mind upper and lower case")
     add("--since", type=options.moment, metavar="TIME", help="only steps that began at TIME or later")
+    where(parser, "only steps that")
+
+
+def where(parser: ArgumentParser, what: str) -> None:
+    """The option `--where`, which chooses *what* "fit a condition"."""
+    parser.add_argument("--where", type=options.condition, metavar="COND", help=f"{what} fit COND: see below")
 
 
 class Sieve:
@@ -41,25 +59,27 @@ class Sieve:
         self._grep = re.compile(args.grep, flags) if args.grep is not None else None
         self._errors: bool = args.errors
         self._since: float | None = args.since
-        self.idle = not (self._name or self._grep or self._errors or self._since is not None)
+        self._where: Where | None = args.where
+        self.idle = not (self._name or self._grep or self._errors or self._since is not None or self._where)
 
     def __call__(self, step: Record) -> bool:
         return (
             (not self._errors or step.outcome == "error" or bool(step.error))
             and (self._since is None or (step.started_at is not None and step.started_at >= self._since))
             and (self._name is None or self._name.match(step.name) is not None)
-            and (self._grep is None or any(map(self._grep.search, _texts(step))))
+            and (self._where is None or self._where.matches(step))
+            and (self._grep is None or any(self._grep.search(text) for _, text in fields(step)))
         )
 
 
-def _texts(step: Record) -> Iterator[str]:
-    yield step.name
-    yield step.error or ""
-    trace = step.data.get("traceback")
-    yield trace if isinstance(trace, str) else ""
-    yield from _leaves("", step.context)
+def fields(step: Record) -> Iterator[tuple[str, str]]:
+    """(where it stands, text) of all that a search looks at; what stands in context and logs as `key=value`."""
+    yield "name", step.name
+    yield "error", step.error or ""
+    yield "traceback", step.traceback or ""
+    yield from (("context", text) for text in _leaves("", step.context))
     for entry in step.logs:
-        yield from _leaves("", entry)
+        yield from (("logs", text) for text in _leaves("", entry))
 
 
 def _leaves(path: str, value: Any) -> Iterator[str]:

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import folder, safe
 from ..render import words
 from ..totals import USAGE_SUMS
-from . import choose, counts, options, streams, table
+from . import choose, counts, options, sieve, streams, table
 from .output import BOLD, DIM, GREEN, RED, YELLOW, Output, Stop
 from .survey import Survey, surveys
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+
+    from ..record import Record
 
 __all__ = ["HELP", "EXAMPLES", "arguments", "run"]
 
@@ -28,6 +30,7 @@ examples:
   ai-trace stats                        all sessions of the folder, by step name
   ai-trace stats latest                 the newest session alone
   ai-trace stats --by model --since 1d  what each model cost since yesterday
+  ai-trace stats --where 'signal > 0.8' only the steps with a strong signal
   ai-trace stats --json | jq '.groups[] | select(.error_rate > 0.1)'
 
 percentiles are by nearest rank; beyond 100,000 steps in a row they are within 1 %
@@ -38,7 +41,9 @@ keys of --json: sessions, states, steps, unfinished, outcomes, damage, dropped,
   error_rate, total_ms, p50_ms, p95_ms, p99_ms, max_ms,
   approximate, usage
 keys of usage: input_tokens, output_tokens, cached_tokens, reasoning_tokens,
-  cost_usd, said (how many steps logged each)"""
+  cost_usd, said (how many steps logged each)
+"""
+EXAMPLES += sieve.GRAMMAR
 
 _DEFAULT_ROWS: Final = 40
 _KEY_COLUMNS: Final = (16, 44)  # at least, at most
@@ -56,6 +61,7 @@ def arguments(parser: ArgumentParser) -> None:
     add("--by", choices=("name", "agent", "session", "model"), default="name",
         help="what a row stands for (default: name, the step's name)")  # fmt: skip
     add("--since", type=options.moment, metavar="TIME", help="only steps that began at TIME or later")
+    sieve.where(parser, "only steps that")
     add("-n", type=options.count, default=_DEFAULT_ROWS, metavar="N",
         help=f"rows of the table, 0 for all (default: {_DEFAULT_ROWS})")  # fmt: skip
     add("--json", action="store_true", help="one JSON document")
@@ -70,8 +76,12 @@ def run(args: Namespace, out: Output) -> int:
             raise Stop(choose.missing(args.dir))
         sources = [folder.entry(one) if isinstance(one, str) else one for one in chosen]
         counted = counts.Counts(args.by)
-        for source, session in surveys(sources, args.dir):
-            _count(source, session, args.since, counted)
+        if args.where is not None:
+            for source in sources:
+                counted.add(streams.sifted(source, lambda step: _since(step, args.since) and args.where.matches(step)))
+        else:
+            for source, session in surveys(sources, args.dir):
+                _count(source, session, args.since, counted)
     found = counted.to_dict()
     if args.json:
         out.one_json(found)
@@ -88,7 +98,11 @@ def _count(source: folder.Entry, session: Survey, since: float | None, counted: 
     elif (session.census.latest or 0) < since and not session.open:
         counted.add(session, steps=False)
     else:
-        counted.add(streams.sifted(source, lambda step: (step.started_at or 0) >= since))
+        counted.add(streams.sifted(source, lambda step: _since(step, since)))
+
+
+def _since(step: Record, since: float | None) -> bool:
+    return since is None or (step.started_at or 0) >= since
 
 
 def _show(found: dict[str, Any], limit: int, out: Output) -> None:

@@ -164,8 +164,8 @@ def _add_rest(known: Fold, path: str) -> None:
         rest = reader.scan(path, known.offset, check=False)
         for item in rest:
             known.census.add(item)
-        for item in rest.last():
-            known.census.add(item)
+        for last in rest.last():
+            known.census.add(last)
 
 
 def _take_out(open_steps: dict[str, Record], path: str, begun: int) -> None:

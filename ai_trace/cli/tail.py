@@ -34,7 +34,9 @@ examples:
   ai-trace tail --json | jq 'select(.event == "finished") | .step.name'
 
 keys of --json: event (started, log, finished, damage, notice, state), session,
-  and by event: step; id, name, entry; step; damage; text; state"""
+  and by event: step; id, name, entry; step; damage; text; state
+"""
+EXAMPLES += sieve.GRAMMAR
 
 _DEFAULT_STEPS: Final = 20
 _SHORTEST_S: Final = 0.05  # between two looks while things happen

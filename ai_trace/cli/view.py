@@ -43,9 +43,13 @@ examples:
 a step a line, --md the postmortem of the whole session
 
 a session of more than some 50,000 steps is shown while it is read: its steps in
-the order in which they ended, those inside one below it"""
+the order in which they ended, those inside one below it
+"""
+
+EXAMPLES += sieve.GRAMMAR
 
 _LARGE: Final = 4 * 1024 * 1024  # bytes, from which on lines whose length fits are believed
+
 
 def arguments(parser: ArgumentParser) -> None:
     """The options of `view`."""
@@ -83,7 +87,8 @@ def run(args: Namespace, out: Output) -> int:
 
 def _is_long(entry: folder.Entry, args: Namespace) -> bool:
     """Whether to show *entry* as it is read; a whole document, and a step by its place, need all of it."""
-    if args.json or args.md or entry.size < _LARGE:
+    packed = any(path.endswith(".gz") for path in entry.paths)  # its size says little
+    if args.json or args.md or (entry.size < _LARGE and not packed):
         return False
     if args.step is not None and not re.fullmatch("[0-9a-f]{1,16}", args.step):
         return False

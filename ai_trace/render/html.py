@@ -63,7 +63,8 @@ def _head(page: Page, home: str) -> Iterator[str]:
     span = f"{page.moment(session.started_at, day=True)}, {words.duration(session.duration_ms)} by the clock"
     yield f'<p class="crumbs">{back}session {line(session.id) or "(no id)"} · {span}</p>\n'
     state = _STATES.get(session.state, "state unknown")
-    yield f'<h1>{line(session.agent, 100) or "(no name)"} <span class="state {escaped(session.state)}">{state}</span></h1>\n'
+    pill = f'<span class="state {escaped(session.state)}">{state}</span>'
+    yield f'<h1>{line(session.agent, 100) or "(no name)"} {pill}</h1>\n'
     yield f'<p class="verdict {_mood(session)}">{_verdict(page)}</p>\n'
     yield from numbers(page)
     yield "</header>\n"
@@ -88,7 +89,8 @@ def _picture() -> Iterator[str]:
     for sign, name in (("−", "zoom out"), ("+", "zoom in"), ("all", "show all")):
         yield f'<button type="button" data-zoom="{name}" aria-label="{name}" title="{name}">{sign}</button>'
     yield "</span></div>\n"
-    yield '<canvas tabindex="0" role="img" aria-label="Each step as a bar over time; the list below says the same."></canvas>\n'
+    said = "Each step as a bar over time; the list below says the same."
+    yield f'<canvas tabindex="0" role="img" aria-label="{said}"></canvas>\n'
     yield '<div id="tip" role="tooltip" hidden></div></section>\n'
 
 
@@ -131,12 +133,14 @@ def _tools(page: Page) -> str:
         names[node.record.name] = names.get(node.record.name, 0) + 1
     said = {"error": "failed", "open": "not ended"}
     chips = "".join(
-        f'<label class="chip {word}"><input type="checkbox" value="{at}" checked> {said.get(word, word)} {counts[word]:,}</label>'
+        f'<label class="chip {word}"><input type="checkbox" value="{at}" checked> '
+        f"{said.get(word, word)} {counts[word]:,}</label>"
         for at, word in enumerate(OUTCOMES)
         if counts[word]
     )
     options = "".join(
-        f'<option value="{at}">{line(name, 60)} ({times:,})</option>' for at, (name, times) in enumerate(names.items())
+        f'<option value="{at}">{line(name, 60)} ({times:,})</option>'
+        for at, (name, times) in enumerate(names.items())
     )
     return (
         '<form id="tools" role="search" hidden>'

@@ -31,7 +31,8 @@ def _body(a: Session, b: Session, found: Comparison, now: float | None) -> Itera
     for side, session in (("A", a), ("B", b)):
         steps = words.plural(len(session.steps), "step")
         yield f"<dt>{side}</dt><dd>{line(_title(session))}, {line(session.state)}, {steps}</dd>"
-    yield f"</dl>\n<p class=\"verdict {'warn' if found.first else 'good'}\">{_verdict(a, b, found)}</p></header>\n<main>\n"
+    mood = "warn" if found.first else "good"
+    yield f'</dl>\n<p class="verdict {mood}">{_verdict(a, b, found)}</p></header>\n<main>\n'
     if found.meta:
         yield "<section class=note><h2>What the agents said of themselves (not counted)</h2>"
         yield f"{_fields(found.meta)}</section>\n"
@@ -40,7 +41,8 @@ def _body(a: Session, b: Session, found: Comparison, now: float | None) -> Itera
         yield from _steps(a, b, found.rows)
         yield "</section>\n"
     made = "" if now is None else f"{words.moment(now, ms=False)} "
-    yield f"</main>\n<footer>Generated {made}by ai_trace {VERSION}. Times, ids and processes are not compared.</footer>\n"
+    yield f"</main>\n<footer>Generated {made}by ai_trace {VERSION}. "
+    yield "Times, ids and processes are not compared.</footer>\n"
 
 
 def _verdict(a: Session, b: Session, found: Comparison) -> str:
@@ -52,8 +54,7 @@ def _verdict(a: Session, b: Session, found: Comparison) -> str:
 
 def _steps(a: Session, b: Session, rows: list[Row]) -> Iterator[str]:
     """Every step with a difference below those around it, and how many same ones lie between."""
-    numbers = ({step: at for at, step in enumerate(run.steps, 1)} for run in (a, b))
-    ours, theirs = numbers
+    ours, theirs = ({step: at for at, step in enumerate(run.steps, 1)} for run in (a, b))
     waiting: list[Row] = []  # without differences, and not told yet
     shown = 0
     yield '<ol class="part">\n'
@@ -68,7 +69,8 @@ def _steps(a: Session, b: Session, rows: list[Row]) -> Iterator[str]:
     yield f"{_same(len(waiting))}</ol>\n"
     left_out = sum(1 for row in rows if row.differences) - shown
     if left_out:
-        yield f'<p class="cut">… {words.plural(left_out, "more step")} with differences; see <code>ai-trace diff --full</code></p>\n'
+        more = words.plural(left_out, "more step")
+        yield f'<p class="cut">… {more} with differences; see <code>ai-trace diff --full</code></p>\n'
 
 
 def _before(waiting: list[Row], row: Row) -> Iterator[tuple[int, Row]]:
@@ -101,17 +103,20 @@ def _step(row: Row, ours: dict[Record, int], theirs: dict[Record, int]) -> str:
     with_ = f", with {words.plural(inside, 'step')} inside" if inside else ""
     name = f'<b class="name">{line(record.name, 100)}</b>{only}{with_}'
     head = f'<p>{name} <span class="dim">{", ".join(place for place in places if place)}</span></p>'
-    return f'<li class="{kind} d{min(row.depth, _LEVELS)}">{head}{_fields([one for one in row.differences if one.path])}</li>\n'
+    changed = _fields([one for one in row.differences if one.path])
+    return f'<li class="{kind} d{min(row.depth, _LEVELS)}">{head}{changed}</li>\n'
 
 
 def _fields(differences: list[Difference]) -> str:
     if not differences:
         return ""
-    cells = "".join(
-        f"<tr><th>{line(one.path, 120)}</th><td class=removed>{_value(one.was)}</td><td class=added>{_value(one.now)}</td></tr>"
+    rows = "".join(
+        f"<tr><th>{line(one.path, 120)}</th>"
+        f"<td class=removed>{_value(one.was)}</td><td class=added>{_value(one.now)}</td></tr>"
         for one in differences
     )
-    return f'<div class="scroll"><table class="changes"><thead><tr><th>field</th><th>A</th><th>B</th></tr></thead><tbody>{cells}</tbody></table></div>'
+    head = "<thead><tr><th>field</th><th>A</th><th>B</th></tr></thead>"
+    return f'<div class="scroll"><table class="changes">{head}<tbody>{rows}</tbody></table></div>'
 
 
 def _value(given: Any) -> str:

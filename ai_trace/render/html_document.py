@@ -19,6 +19,8 @@ from .html_values import escaped
 
 __all__ = ["document", "embedded", "policy", "script"]
 
+_STYLE: Final = "report.css"
+_SCRIPT: Final = ("timeline.js", "report.js")
 # What could end the block or begin a comment in it. U+2028 and U+2029 are escaped by `json` already.
 _IN_SCRIPT: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
@@ -30,7 +32,7 @@ def document(title: str, body: Iterable[str], *, live: bool = False) -> Iterator
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
     yield '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n'
     yield f"<title>{escaped(title)}</title>\n"
-    yield f"<style>{_asset('report.css')}</style>\n</head>\n<body>\n"
+    yield f"<style>{_assets(_STYLE)}</style>\n</head>\n<body>\n"
     yield from body
     yield "</body>\n</html>\n"
 
@@ -38,7 +40,7 @@ def document(title: str, body: Iterable[str], *, live: bool = False) -> Iterator
 def policy(live: bool = False) -> str:
     """The Content Security Policy of a page."""
     rules = ["default-src 'none'", "img-src data:", "base-uri 'none'", "form-action 'none'"]
-    rules += [f"style-src '{_hash('report.css')}'", f"script-src '{_hash('report.js')}'"]
+    rules += [f"style-src '{_hash(_STYLE)}'", f"script-src '{_hash(*_SCRIPT)}'"]
     return "; ".join([*rules, "connect-src 'self'"] if live else rules)
 
 
@@ -50,16 +52,17 @@ def embedded(data: Any) -> str:
 
 def script() -> str:
     """The script of a page, inline."""
-    return f"<script>{_asset('report.js')}</script>\n"
+    return f"<script>{_assets(*_SCRIPT)}</script>\n"
 
 
 @lru_cache
-def _asset(name: str) -> str:
-    found = pkgutil.get_data(__package__, f"page/{name}")
-    assert found is not None, f"{name} is missing from the installation"
-    return found.decode().replace("\r\n", "\n")
+def _assets(*names: str) -> str:
+    """The package's own files of these names, one after the other."""
+    found = [pkgutil.get_data(__package__, f"page/{name}") for name in names]
+    assert None not in found, f"one of {names} is missing from the installation"
+    return "\n".join(data.decode() for data in found if data is not None).replace("\r\n", "\n")
 
 
 @lru_cache
-def _hash(name: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(_asset(name).encode()).digest()).decode()
+def _hash(*names: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(_assets(*names).encode()).digest()).decode()

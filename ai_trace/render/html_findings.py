@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from ..record import Record
@@ -90,7 +90,8 @@ def _whole(page: Page, origins: Origins, record: Record) -> Iterator[str]:
         yield told_ + "\n"
         return
     if stale := origins.stale(record):
-        yield '<ul class="origins">' + "".join(f'<li class="stale">{told(page, one)}</li>' for one in stale[:5]) + "</ul>"
+        rows = "".join(f'<li class="stale">{told(page, one)}</li>' for one in stale[:5])
+        yield f'<ul class="origins">{rows}</ul>'
     yield f"<details><summary>what it saw and said</summary>{told_}</details>\n"
 
 
@@ -115,14 +116,16 @@ def _table(heading: str, titles: Iterable[str], rows: Iterable[Iterable[str]]) -
     """A table from cells that are HTML; a column whose title ends in ":" holds numbers."""
     known = list(titles)
     numeric = [title.endswith(":") for title in known]
-    open_cell: Callable[[str, bool], str] = lambda tag, right: f"<{tag} class=num>" if right else f"<{tag}>"  # noqa: E731
     yield f'<h3>{heading}</h3><div class="scroll"><table><thead><tr>'
-    yield "".join(f"{open_cell('th', right)}{t.removesuffix(':')}</th>" for t, right in zip(known, numeric))
+    yield "".join(_cell("th", title.removesuffix(":"), right) for title, right in zip(known, numeric))
     yield "</tr></thead><tbody>"
     for row in rows:
-        cells = (f"{open_cell('td', right)}{cell}</td>" for cell, right in zip(row, numeric))
-        yield f"<tr>{''.join(cells)}</tr>"
+        yield f"<tr>{''.join(_cell('td', cell, right) for cell, right in zip(row, numeric))}</tr>"
     yield "</tbody></table></div>\n"
+
+
+def _cell(tag: str, html: str, right: bool) -> str:
+    return f"<{tag}{' class=num' if right else ''}>{html}</{tag}>"
 
 
 def _failures(page: Page) -> Iterator[str]:

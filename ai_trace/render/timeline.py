@@ -6,7 +6,6 @@ bars never cover each other (unless a lane has more than `MAX_ROWS` rows: the re
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
@@ -19,7 +18,7 @@ __all__ = ["Bar", "Lane", "timeline"]
 
 MAX_ROWS: Final = 12  # of one lane
 MAX_LANES: Final = 12  # further threads and tasks share one
-_SEGMENT: Final = re.compile(r"\.([0-9]{1,9})\.(?:jsonl(?:\.gz)?|live)$")
+_ENDING: Final = re.compile(r"\.(?:jsonl|live)(?:\.gz)?$")
 
 
 class Bar(NamedTuple):
@@ -91,8 +90,9 @@ def _span(record: Record, start: float, end: float | None) -> tuple[float, float
 
 
 def _lane_names(session: Session, steps: list[Record]) -> dict[Record, str]:
-    """Each step's lane; a step whose record names neither thread nor task is on its segment's main line."""
-    names = {record: _lane_name(record) for record in steps}
+    """Each step's lane; a step whose record names no process, thread or task is on the main line."""
+    processes = _processes(session)
+    names = {record: _lane_name(record, processes.get(_stem(record), "")) for record in steps}
     order = list(dict.fromkeys(names.values()))
     if len(order) <= MAX_LANES:
         return names
@@ -100,8 +100,20 @@ def _lane_names(session: Session, steps: list[Record]) -> dict[Record, str]:
     return {record: name if name in kept else rest for record, name in names.items()}
 
 
-def _lane_name(record: Record) -> str:
-    segment = _SEGMENT.search(os.path.basename(record.path))
-    parts = [f"process {segment[1]}"] if segment else []
-    parts += [text for text in (record.thread, record.task) if text]
-    return " · ".join(parts) or "main"
+def _lane_name(record: Record, process: str) -> str:
+    return " · ".join(text for text in (process, record.thread, record.task) if text) or "main"
+
+
+def _processes(session: Session) -> dict[str, str]:
+    """Of each file of another process than the first (a forked child's), that process; one may have several."""
+    pids: dict[str, object] = {}
+    for record in session.steps:
+        if "pid" in (head := record.session):
+            pids.setdefault(_stem(record), head["pid"])
+    first = session.info.get("pid", next(iter(pids.values()), None))
+    return {stem: f"process {pid}" for stem, pid in pids.items() if pid != first and type(pid) is int}
+
+
+def _stem(record: Record) -> str:
+    """The file's name without its endings, the same for a journal, packed or not, and the black box beside it."""
+    return _ENDING.sub("", record.path)

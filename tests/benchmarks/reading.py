@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from ai_trace.index import NAME
+from tests.benchmarks.texts import source
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 START = 1_772_000_000.0
@@ -46,7 +47,7 @@ FROM read_json_auto('{path}/*.jsonl', format='newline_delimited', maximum_object
 """
 JQ = "reduce inputs as $s ({}; .[$s.name] |= {n: (.n + 1), ms: (.ms + $s.duration_ms)})"
 SIZES = {"small steps": 1_000_000, "sessions": 10_000, "large steps": 20_000}
-WORDS = [f"word{n:04}" for n in range(3000)]
+PROMPTS = [json.dumps(text) for text in source(19_000, 32)]
 
 
 class Run(NamedTuple):
@@ -105,7 +106,7 @@ def small(random_: random.Random) -> str:
 
 
 def large(random_: random.Random) -> str:
-    return f'{{"model":"m-1","prompt":"{" ".join(random_.choices(WORDS, k=2270))}"}}'
+    return f'{{"model":"m-1","prompt":{random_.choice(PROMPTS)}}}'
 
 
 def corpora(folder: str, scale: int) -> dict[str, str]:
@@ -148,7 +149,7 @@ def ours(place: str, *words: str) -> list[str]:
 
 
 class Work(NamedTuple):
-    """A row of the table: what is done, on which corpus, and what the issue of speed is: the end or the first line."""
+    """A row of the table: what is done, on which corpus, and whether the first line or the end counts."""
 
     name: str
     corpus: str

@@ -4,7 +4,8 @@
 until a run reaches its end without meeting the interrupt. `storm` raises from a signal handler of a timer.
 
 A trace function may raise where a real signal never strikes: between the end of a `with` block and the call
-of its `__exit__`, which CPython runs without looking for signals. Those events are passed over.
+of its `__exit__`, and at the NOP of a `try:`, which CPython runs without looking for signals and leaves out of
+the table of handlers. Those events are passed over.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Interrupter:
         if self.opcodes:
             frame.f_trace_opcodes, frame.f_trace_lines = True, False
         wanted = "opcode" if self.opcodes else "line"
-        if event == wanted and not self.met and frame.f_lasti not in _exits_of_with(frame.f_code):
+        if event == wanted and not self.met and frame.f_lasti not in _deaf_places(frame.f_code):
             self.count += 1
             if self.count == self.nth:
                 self.met, self.where = True, f"{frame.f_code.co_filename}:{frame.f_lineno}, at {frame.f_lasti}"
@@ -55,18 +56,20 @@ class Interrupter:
 _known: dict[int, tuple[CodeType, frozenset[int]]] = {}  # by id: to compare code costs more than to trace it
 
 
-def _exits_of_with(code: CodeType) -> frozenset[int]:
-    """Offsets at which *code* is about to call the `__exit__` of a `with`, its block being done."""
+def _deaf_places(code: CodeType) -> frozenset[int]:
+    """Offsets in *code* at which no signal can strike."""
     if id(code) not in _known:
-        _known[id(code)] = code, frozenset(_find_exits(code))
+        _known[id(code)] = code, frozenset(_find_deaf_places(code))
     return _known[id(code)][1]
 
 
-def _find_exits(code: CodeType) -> Iterator[int]:
+def _find_deaf_places(code: CodeType) -> Iterator[int]:
     """`__exit__(None, None, None)` is the only call whose arguments are three constants None in a row."""
     steps = list(dis.get_instructions(code))
     nones: list[int] = []
     for at, step in enumerate(steps):
+        if step.opname == "NOP":
+            yield step.offset
         if (step.opname == "LOAD_CONST" and step.argval is None) or (step.opname == "DUP_TOP" and nones):
             nones.append(step.offset)
         elif len(nones) >= 3 and step.opname in ("PRECALL", "CALL", "CALL_FUNCTION"):
