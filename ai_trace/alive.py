@@ -133,8 +133,7 @@ def _gone(header: dict[str, Any]) -> bool:
 def _start_time(pid: int) -> str:
     """Clock ticks since boot at which *pid* started: field 22 of proc(5)'s stat, counted from behind its name."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[19].decode("ascii")
+        return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[19].decode("ascii")
     except (OSError, IndexError, UnicodeDecodeError):
         return ""
 
@@ -142,7 +141,16 @@ def _start_time(pid: int) -> str:
 def _boot() -> str:
     """This boot, and the pid namespace: a pid means something only within both."""
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"
+        boot = _read("/proc/sys/kernel/random/boot_id").decode("ascii").strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
     except (OSError, UnicodeDecodeError):
         return ""
+
+
+def _read(path: str) -> bytes:
+    """A small file of the system; without `open`, which is gone when a finalizer records at the very end."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(fd, 4096)
+    finally:
+        os.close(fd)

@@ -33,6 +33,7 @@ class Disk:
     stat: Callable[..., os.stat_result] = staticmethod(os.stat)
     unlink: Callable[[str], None] = staticmethod(os.unlink)
     replace: Callable[[str, str], None] = staticmethod(os.replace)
+    utime: Callable[..., None] = staticmethod(os.utime)
     fsync: Callable[[int], None] = staticmethod(os.fsync)
     fdatasync: Callable[[int], None] = staticmethod(getattr(os, "fdatasync", os.fsync))
 

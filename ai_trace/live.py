@@ -7,6 +7,7 @@ of the journal when it was written. A record whose first byte is `#` is dead: it
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, NamedTuple
 
@@ -35,8 +36,6 @@ def encode_log(number: int, at: int, step: Parts, entry: str) -> bytes:
 
 def encode_header(session: str, at: int, identity: dict[str, Any]) -> bytes:
     """The first line: which session this is (*session* is JSON text) and which process writes it."""
-    import json
-
     who = json.dumps(identity, separators=(",", ":"))
     return f'{{"live":1,"session":{session},"at":{at},{who[1:]}\n'.encode("ascii")
 

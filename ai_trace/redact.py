@@ -32,6 +32,8 @@ _JOINTS: Final = b".:|="  # what may stand in a credential between its hint and 
 _BEFORE: Final = 40  # characters: how far before its long run a credential may begin
 _AFTER: Final = 4096  # of a longer run (an image in base64) only the beginning is looked at
 _ADDRESS: Final = 3300  # of JSON text: how far before its `@` an address with a password may begin
+_SMALL: Final = 1000  # bytes; a search through less is cheaper than a look at each sign
+_FEW: Final = 10  # of one sign; up to here looking at each (0.1 µs) is cheaper than a search (1.1 µs for 4 KB)
 _ROUNDS: Final = 8  # a mask can lay bare a secret that was glued to the one it hides
 
 # What may stand before a credential in JSON text: no letter or digit, unless it belongs to an escape.
@@ -72,19 +74,32 @@ class Redactor:
     def suspects(self, raw: bytes) -> bool:
         """Whether ASCII JSON text may hold a secret by shape. False is certain; true is worth `data`."""
         # In the order of cost. The numbers are '@', '-' and '=': `int in bytes` is one memchr, while
-        # `bytes in bytes` first tries a number and fails.
+        # `bytes in bytes` first tries a number and fails; `rfind` takes a third of the time of `find`.
         marked = raw.translate(_TABLE)
         if (
             (marked.rfind(_LONG) >= 0 and self._long(raw, marked))
             or (64 in raw and self._address(raw))
-            or (45 in raw and self._may_hold_flag(raw))
-            or ((61 in raw or self._colon(raw)) and self._may_hold_assigned(raw))
+            or (45 in raw and raw.rfind(b"--") >= 0 and self._may_hold_flag(raw))
+            or ((61 in raw or self._colon_before_value(raw)) and self._may_hold_assigned(raw))
         ):
             return self._surely(raw)
         for hint in self._anywhere:
             if hint in raw:
                 return self._surely(raw)
         return False
+
+    def _colon_before_value(self, raw: bytes) -> bool:
+        """Whether a colon stands before a space, an escape or a quote; those of JSON stand behind a name."""
+        if len(raw) < _SMALL:
+            return self._colon(raw) is not None
+        place = raw.find(b":")
+        for _ in range(_FEW):
+            if place < 0:
+                return False
+            if raw[place + 1] in (32, 39, 92):  # JSON text does not end in a colon
+                return True
+            place = raw.find(b":", place + 1)
+        return place >= 0 and self._colon(raw, place) is not None
 
     def _surely(self, raw: bytes) -> bool:
         """What looks like a secret is masked on trial: twice as quick as what the caller does after a yes."""

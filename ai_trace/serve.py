@@ -80,8 +80,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = f"ai-trace/{VERSION}", ""
     timeout = 60  # seconds for a request to arrive
+    _begun = False  # to answer
 
     def do_GET(self) -> None:
+        self._begun = False
         port = self.server.server_port
         if self.headers.get_all("Host") not in ([f"127.0.0.1:{port}"], [f"localhost:{port}"]):
             self._sentence(HTTPStatus.FORBIDDEN, "This server answers only to 127.0.0.1 and localhost.")
@@ -90,6 +92,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer([unquote(part) for part in self.path.partition("?")[0].split("/")[1:]])
         except TraceError as error:
             self._sentence(HTTPStatus.NOT_FOUND, str(error))
+        except Exception as error:
+            if self._begun:
+                raise  # the page went away, or half of an answer is out
+            self._sentence(HTTPStatus.INTERNAL_SERVER_ERROR, f"This page cannot be made: {error!r}")
 
     do_HEAD = do_GET
 
@@ -132,6 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
     def _head(self, status: HTTPStatus, kind: str, policy: str) -> None:
+        self._begun = True
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Security-Policy", f"{policy}; frame-ancestors 'none'")

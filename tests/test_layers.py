@@ -23,7 +23,7 @@ FLOORS = {
         "capture", "blackbox", "journal", "sealed_journal", "news", "sinks", "recorder", "lines", "search", "sniff", "leaks", "reader", "totals",
         "tree", "census", "reference", "sightings", "provenance", "session", "alignment", "timing",
     ],
-    3: ["step", "surround", "traced", "merge", "folder", "seek", "growing", "follow", "render", "snapshot", "verify", "repair"],
+    3: ["step", "surround", "traced", "merge", "folder", "seek", "growing", "follow", "render", "snapshot", "verify", "repair", "prune"],
     4: ["tracer", "testing"],
     5: ["pytest_plugin", "serve", "index", "cores", "exporters", "bridges"],
     6: ["cli", "__init__", "__main__"],

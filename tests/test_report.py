@@ -227,7 +227,7 @@ def test_a_chain_deeper_than_the_page_ends(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_steps_beyond_the_room_of_the_page_show_their_line_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """What finished steps saw is left out of a page that is full; a failure is told all the same."""
-    monkeypatch.setattr("ai_trace.render.html_steps.MAX_BYTES", 1000)
+    monkeypatch.setattr("ai_trace.render.html_steps.MAX_BYTES", 2000)
     rows = [step("tick", id=f"t{n}", context={"a": "w" * 400}, started_at=START + n) for n in range(20)]
     rows.append(step("broken", "error", id="bad", context={"clue": "needle"}, error="no", started_at=START + 30))
 

@@ -139,6 +139,16 @@ def test_a_broken_file_is_a_sentence_and_the_server_goes_on(server: Server, worl
     assert _ask(server, "/")[0] == 200
 
 
+def test_our_own_mistake_is_a_sentence_too(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that cannot be made says so, and the next request is answered."""
+    monkeypatch.setattr("ai_trace.render.html.page", lambda *_, **__: 1 / 0)
+
+    status, _, text = _ask(server, "/session/trader_20260225_061320")
+
+    assert status == 500 and "ZeroDivisionError" in text
+    assert _ask(server, "/")[0] == 200
+
+
 def test_a_folder_that_is_not_there_yet_is_an_empty_list(tmp_path: Path) -> None:
     """The server may be started before the agent."""
     server = Server(str(tmp_path / "later"))

@@ -155,6 +155,28 @@ def test_ctrl_c_at_any_line_of_ours_leaves_a_readable_journal_and_a_working_trac
     assert runs > 500 // every
 
 
+def test_a_step_whose_end_was_interrupted_is_still_told_at_the_close(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its start and its logs had been acknowledged: they are read back, though `finish` never returned."""
+
+    class Struck(disk.Disk):
+        def write(self, fd: int, data: bytes) -> int:  # type: ignore[override]
+            if b'"name":"struck"' in data and not strikes:
+                strikes.append(1)
+                raise KeyboardInterrupt
+            return os.write(fd, data)
+
+    strikes: list[int] = []
+    monkeypatch.setattr(disk, "active", Struck())
+    with ai_trace.Tracer("agent", tmp_path) as tracer:
+        step = tracer.step("struck", a=1).start().log("said")
+        with pytest.raises(KeyboardInterrupt):
+            step.finish()
+    (record,) = ai_trace.load(tracer.path).steps
+    assert record.name == "struck" and [log["message"] for log in record.logs] == ["said"]
+
+
 class _Tells:
     """Cyclic garbage that traces when it is collected."""
 

@@ -48,7 +48,7 @@ def end(call: Call, response: Any, status: Any, size: Callable[[], int | None]) 
         headers = get(response, "headers")
         told = headers.get("content-length") if headers is not None else None
         came = size()
-        known = came if came is not None else int(told) if str(told).isdigit() else None
+        known = came if came is not None else int(str(told)) if str(told).isdecimal() else None
         redirects = len(get(response, "history") or ()) or None
         return without_none({STATUS: status, "http.response.body.size": known, "redirects": redirects})
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..where import Where
     from .output import Output
 
-__all__ = ["Parser", "condition", "count", "moment", "pattern", "natural", "slack"]
+__all__ = ["Parser", "condition", "count", "moment", "pattern", "natural", "size", "slack", "span"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -79,6 +79,26 @@ def moment(text: str) -> float:
         return times.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def span(text: str) -> float:
+    """A length of time in seconds: `12h`, `30d`."""
+    try:
+        return times.span(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+_SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def size(text: str) -> int:
+    """A size in bytes: `500MB`, `1.5GiB`, `0`."""
+    found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?) ?([KMGT]?B|[KMG]iB|)", text, re.IGNORECASE)
+    unit = found[2].upper() if found else ""
+    if found is None or unit not in _SIZES or ("." in found[1] and unit in ("", "B")):
+        raise argparse.ArgumentTypeError(f"'{text}' is no size; write 500MB, 2GB, 1.5GiB, or 0 for no limit")
+    return int(float(found[1]) * _SIZES[unit])
 
 
 def condition(text: str) -> Where:

@@ -13,7 +13,7 @@ from typing import Final
 
 from .. import clock
 
-__all__ = ["parse", "ago", "now"]
+__all__ = ["parse", "ago", "now", "span"]
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SPAN = re.compile(r"(?:(?:[0-9]{1,9}(?:\.[0-9]{1,6})?)[smhdw])+")
@@ -38,11 +38,22 @@ def parse(text: str) -> float:
     """
     text = text.strip()
     if _SPAN.fullmatch(text):
-        return now() - sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+        return now() - span(text)
     found = _DATE.fullmatch(text)
     if found is None:
         raise ValueError(f"'{text}' is no time; write 10m, 2h, 3d (ago), 2026-03-01 or 2026-03-01T17:30:00Z")
     return _date(text, *found.groups())
+
+
+def span(text: str) -> float:
+    """The seconds that *text* says: "90s", "1h30m", "8w", "0".
+
+    Raises:
+        ValueError: a sentence that shows the forms.
+    """
+    if text != "0" and not _SPAN.fullmatch(text):
+        raise ValueError(f"'{text}' is no length of time; write 12h, 30d, 8w, or 0 for no limit")
+    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
 
 
 def _date(text: str, year: str, month: str, day: str, hour: str | None, minute: str | None,

@@ -17,7 +17,7 @@ from .html_values import bulk, escaped, fields, line, said, text_block, value
 
 __all__ = ["steps", "knowledge", "error", "traceback", "inflight"]
 
-MAX_BYTES: Final = 48 * 1024 * 1024  # of what finished steps saw and said; failures are told all the same
+MAX_BYTES: Final = 48 * 1024 * 1024  # of what steps saw and said; as much again for those that failed or are open
 _PART: Final = 100  # steps that a browser lays out together, once they come near the window
 _LEVELS: Final = 12  # of indentation
 _BRIEF: Final = 140  # characters of a line
@@ -28,14 +28,15 @@ _SAID: Final = {"ok": "", "error": "failed", "cancelled": "cancelled", "open": "
 
 
 def steps(page: Page, origins: Origins) -> Iterator[str]:
-    """The whole list; what finished steps saw and said, as far as `MAX_BYTES` go."""
+    """The whole list; what the steps saw and said, as far as `MAX_BYTES` go."""
     room = MAX_BYTES
     yield '<div id="list" role="list">'
     for at, node in enumerate(page.nodes):
         if at % _PART == 0:
             yield f'{"</ol>" if at else ""}\n<ol class="part" role="presentation">\n'
-        inside = "".join(body(page, origins, node, blocks.BRIEF))
-        if len(inside) > room and kind(node.record) not in ("error", "open"):
+        inside = "".join(_body(page, origins, node, blocks.BRIEF))
+        more = MAX_BYTES if kind(node.record) in ("error", "open") else 0
+        if len(inside) > room + more:
             inside = _left_out(page, node.record, len(inside))
         room -= len(inside)
         yield from _step(page, node, inside)
@@ -51,8 +52,8 @@ def _step(page: Page, node: Node, inside: str) -> Iterator[str]:
 
 def _left_out(page: Page, record: Record, size: int) -> str:
     command = f"ai-trace view {page.session.agent}_{page.session.id} --step {record.id} --full"
-    said = f"What it saw and said ({size:,} characters) is left out here, as the page is long."
-    return f'<p class="cut">{said} To see it: <code>{line(command, 200)}</code></p>'
+    why = f"What it saw and said ({size:,} characters) is left out here, as the page is long."
+    return f'<p class="cut">{why} To see it: <code>{line(command, 200)}</code></p>'
 
 
 def _line(page: Page, node: Node, word: str) -> str:
@@ -71,6 +72,7 @@ def _line(page: Page, node: Node, word: str) -> str:
 
 
 def inflight(page: Page, node: Node) -> str:
+    """What is known of an open step, in words."""
     innermost = not any(child.record.open for child in node.children)
     return escaped(words.inflight(node.record, page.session.state, page.now, innermost=innermost))
 
@@ -108,7 +110,7 @@ def _usage(used: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def body(page: Page, origins: Origins, node: Node, limit: int) -> Iterator[str]:
+def _body(page: Page, origins: Origins, node: Node, limit: int) -> Iterator[str]:
     """All below the line: when and where, what it saw and said, how it failed."""
     yield f'<div class="body"><p class="facts">{_facts(page, node)}</p>'
     yield from knowledge(page, origins, node.record, limit)
@@ -170,6 +172,7 @@ def _failure(node: Node, limit: int) -> Iterator[str]:
 
 
 def error(record: Record) -> str:
+    """The error, as a block."""
     return f'<pre class="error">{escaped(blocks.short(record.error or "no error was recorded", 2000))}</pre>'
 
 

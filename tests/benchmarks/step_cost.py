@@ -23,7 +23,7 @@ import time
 from typing import Any
 
 from tests.benchmarks.contenders import CONTENDERS, Recorder, available
-from tests.benchmarks.texts import prose, source
+from tests.benchmarks.texts import prose, reference, source
 
 Sample = tuple[dict[str, Any], dict[str, Any]]
 
@@ -48,6 +48,7 @@ def _model_call(prompts: list[str]) -> list[Sample]:
 WORKLOADS = {
     "small": ("three small context keys, one log", _small, 320, 1),
     "prose": ("4 KB prompt, 2 KB completion, prose", lambda: _model_call(prose(4096)), 96, 1),
+    "reference": ("the same, prompt of documentation", lambda: _model_call(reference(4096)), 96, 1),
     "source": ("the same, prompt of source code", lambda: _model_call(source(4096)), 96, 1),
     "family": ("parent with three children, per step", _small, 320, 4),
 }
