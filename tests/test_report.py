@@ -226,15 +226,18 @@ def test_a_chain_deeper_than_the_page_ends(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_steps_beyond_the_room_of_the_page_show_their_line_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What finished steps saw is left out of a page that is full; a failure is told all the same."""
+    """What finished steps saw is left out of a page that is full; failures have as much room again."""
     monkeypatch.setattr("ai_trace.render.html_steps.MAX_BYTES", 2000)
     rows = [step("tick", id=f"t{n}", context={"a": "w" * 400}, started_at=START + n) for n in range(20)]
     rows.append(step("broken", "error", id="bad", context={"clue": "needle"}, error="no", started_at=START + 30))
+    huge = {f"key {n}": "boulder " * 90 for n in range(10)}
+    rows.append(step("broken", "error", id="huge", context=huge, error="no", started_at=START + 40))
 
     text = Parsed(_page(fold([Record.from_data(row, id="x") for row in rows]))).text
 
     assert "is left out here, as the page is long" in text
-    assert "needle" in text.partition("Steps")[2]
+    below = text.partition("Steps")[2]
+    assert "needle" in below and "boulder boulder" not in below.partition("#22")[2]
 
 
 def test_save_html_writes_the_page_beside_the_journal(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Callable
@@ -194,12 +195,6 @@ def compared(sign: str, a: Any, b: Any) -> bool:
     return bool({"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[sign])
 
 
-def spelled(value: Any) -> str:
-    return {True: "true", False: "false", None: "null"}[value] if value in (True, False, None) and not isinstance(
-        value, (int, float)
-    ) or isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else repr(value)
-
-
 def made(rng: random.Random, depth: int) -> tuple[str, Test]:
     """A condition at random, and what it means."""
     kind = rng.randrange(8) if depth else rng.randrange(4)
@@ -209,19 +204,17 @@ def made(rng: random.Random, depth: int) -> tuple[str, Test]:
     if kind >= 4:
         (left, a), (right, b) = made(rng, depth - 1), made(rng, depth - 1)
         if kind == 4:
-            return f"({left}) and {right}" if " or " not in right else f"({left}) and ({right})", (
-                lambda step: a(step) and b(step)
-            )
+            return f"({left}) and ({right})", lambda step: a(step) and b(step)
         return f"{left} or {right}", lambda step: a(step) or b(step)
     root = rng.choice(["", "", "context.", "logs."])
     name = root + rng.choice(["a", "b", "name", "c.d", "a.a", "b.c.d", "_t", "nothing"])
     scalars = [value for value in VALUES if not isinstance(value, (list, dict))]
     if kind == 0:
         value, sign = rng.choice(scalars), rng.choice(["==", "!=", "<", "<=", ">", ">="])
-        return f"{name} {sign} {spelled(value)}", lambda step: any(compared(sign, a, value) for a in found(step, name))
+        return f"{name} {sign} {json.dumps(value)}", lambda step: any(compared(sign, a, value) for a in found(step, name))
     if kind == 1:
         some, no = rng.sample(scalars, 3), rng.choice(["", "not "])
-        listed = ", ".join(map(spelled, some))
+        listed = ", ".join(map(json.dumps, some))
         return f"{name} {no}in ({listed})", (
             lambda step: any(same(a, b) for a in found(step, name) for b in some) != bool(no)
         )

@@ -152,7 +152,7 @@ class _Work:
 
 def _of_snapshot(entry: folder.Entry, steps: list[Record], damage: list[Damage]) -> Survey:
     whole = Census()
-    for item in (*(step for step in steps if not step.open), *damage):
+    for item in [*damage, *(step for step in steps if not step.open)]:
         whole.add(item)
     unfinished = [step for step in steps if step.open]
     return Survey(entry.name, entry.agent, entry.state, entry.head, unfinished, whole)

@@ -38,7 +38,8 @@ def steps(page: Page, origins: Origins) -> Iterator[str]:
         more = MAX_BYTES if kind(node.record) in ("error", "open") else 0
         if len(inside) > room + more:
             inside = _left_out(page, node.record, len(inside))
-        room -= len(inside)
+        else:
+            room -= len(inside)
         yield from _step(page, node, inside)
         node.record.shed()
     yield "</ol></div>\n"
