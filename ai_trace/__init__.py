@@ -42,6 +42,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    import_module(f"{__name__}.notebook")  # whoever reads may want to see it in a notebook
     thing = getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
     globals()[name] = thing
     return thing

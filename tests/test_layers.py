@@ -24,7 +24,7 @@ FLOORS = {
         "tree", "census", "reference", "sightings", "provenance", "session", "alignment", "timing",
     ],
     3: ["step", "surround", "traced", "merge", "folder", "seek", "growing", "follow", "render", "snapshot", "verify", "repair", "prune"],
-    4: ["tracer", "testing"],
+    4: ["tracer", "testing", "notebook"],
     5: ["pytest_plugin", "serve", "index", "cores", "exporters", "bridges"],
     6: ["cli", "__init__", "__main__"],
 }  # fmt: skip

@@ -24,7 +24,7 @@ from .progress import Progress
 from .streams import Stream
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
 
 __all__ = ["HELP", "EXAMPLES", "arguments", "run"]
 
@@ -66,8 +66,9 @@ class Found(NamedTuple):
     matches: list[Match]
 
 
-def arguments(parser: ArgumentParser) -> None:
+def arguments(parser: options.Parser) -> None:
     """The options of `grep`."""
+    parser.intermixed = True
     add = parser.add_argument
     add("pattern", metavar="PATTERN", help="a regular expression, as Python's re has it; '' fits every step")
     add("sessions", nargs="*", metavar="SESSION",

@@ -21,7 +21,13 @@ __all__ = ["Parser", "condition", "count", "moment", "pattern", "natural", "size
 
 
 class Parser(argparse.ArgumentParser):
-    """An `ArgumentParser` whose words go out through *out*."""
+    """An `ArgumentParser` whose words go out through *out*.
+
+    Attributes:
+        intermixed: options may stand between the words of the command, too.
+    """
+
+    intermixed = False
 
     def __init__(self, out: Output, prog: str, description: str, epilog: str) -> None:
         super().__init__(
@@ -35,6 +41,11 @@ class Parser(argparse.ArgumentParser):
             ),
         )
         self._out = out
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if self.intermixed:
+            return self.parse_intermixed_args(args, namespace)
+        return super().parse_args(args, namespace)
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """Where argparse prints its help and its version: on standard output, with our care for pipes."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from .. import safe
+from .. import packed, safe
+from ..folder import entry
 from ..prune import Candidate, Rules, candidates, compress, plain_journals, remove
 from ..render import words
 from . import choose, options, table, times
@@ -59,7 +60,7 @@ def run(args: Namespace, out: Output) -> int:
         raise Stop("say what may go: --older 30d, --keep 100 or --max-size 2GB", 2)
     rules = None if limits == (None, None, None) else Rules(args.older or 0, args.keep or 0, args.max_size or 0)
     known = choose.entries(args.dir)
-    chosen = [entry for entry in known if args.agent is None or entry.agent == args.agent]
+    chosen = [one for one in known if args.agent is None or one.agent == args.agent]
     named = candidates(chosen, rules, times.now())
     if args.compress:
         named = [one for one in named if plain_journals(one.entry)]
@@ -134,6 +135,11 @@ def _conclude(
     verb = "compressed" if packing else "removed"
     sum_of = f"{words.plural(len(going), 'session')}, {words.size(sum(one.size for one in going))}"
     if done:
-        out.message(f"{verb} {sum_of}")
+        smaller = f", now {words.size(_packed_size(going))}" if packing else ""
+        out.message(f"{verb} {sum_of}{smaller}")
     else:
         out.message(f"{sum_of}, would be {verb}; nothing was done: add --yes to do it")
+
+
+def _packed_size(going: Sequence[Candidate]) -> int:
+    return sum(entry(packed.stem(one.entry.path)).size for one in going)
