@@ -101,7 +101,8 @@ class Census:
     """
 
     __slots__ = (
-        "grouped", "groups", "outcomes", "damage", "dropped", "redacted", "timeless", "undated", "first", "last", "latest",
+        "grouped", "groups", "outcomes", "damage", "dropped", "redacted", "timeless", "undated",
+        "first", "last", "latest",
     )  # fmt: skip
 
     def __init__(self, *, grouped: bool = True) -> None:
@@ -178,7 +179,7 @@ class Census:
     def add_block(self, block: bytes, begin: int, end: int) -> bool:
         """Count the whole lines of *block* from *begin* to *end*; False, and nothing counted, where one of
         them is not plainly a step."""
-        lines = block.split(b"\n")[begin > 0 : -1]  # before *begin* and behind *end* there are halves of lines
+        lines = block.split(b"\n")[begin > 0 : -1]  # outside there are halves of lines
         tails = b"\n".join([line[-_TAIL:] for line in lines]) + b"\n"
         if tails.count(b"}\n") != len(lines) or block.find(b"\0", begin, end) >= 0:
             return False
@@ -224,7 +225,8 @@ class Census:
             group.use([usage for _, usage in pairs])
 
     def _blame(
-        self, words: dict[bytes, str], names: Sequence[bytes], outcomes: Sequence[bytes], said: list[dict[str, Any]]
+        self, words: dict[bytes, str], names: Sequence[bytes], outcomes: Sequence[bytes],
+        said: list[dict[str, Any]],
     ) -> None:
         if failed := {outcome for outcome in set(outcomes) if words[outcome] == "error"}:
             for name, outcome, usage in zip(names, outcomes, said):

@@ -45,12 +45,11 @@ class Fold(NamedTuple):
 
 
 class Index:
-    """The index of *folder*. Without *write* it is only looked at."""
+    """The index of *folder*; to be used in a `with`, whose end writes down what was learnt."""
 
-    def __init__(self, folder: str, *, write: bool = True) -> None:
+    def __init__(self, folder: str) -> None:
         self._path = os.path.join(folder, NAME)
         self._folder = os.path.dirname(self._path)
-        self._write = write
         self._fresh: dict[str, tuple[bytes, bytes]] = {}  # rows to be written
         self._briefs: dict[str, bytes] | None = None  # of all rows, where very many are asked for
         self._gained = 0
@@ -103,7 +102,7 @@ class Index:
 
     def put(self, path: str, fold: Fold, marks: dict[str, Any], gained: int) -> None:
         """Remember *fold* of the file known by *marks*; *gained* is how many bytes had to be counted."""
-        if not self._write or os.path.dirname(path) != self._folder:
+        if os.path.dirname(path) != self._folder:
             return
         sums = groups_to_bytes(fold.census) if fold.census.grouped else b""
         crc = zlib.crc32(sums) if fold.census.grouped else None

@@ -25,14 +25,14 @@ _CLOCK_S: Final = 60.0  # by so much a wall clock may have been set while the st
 
 
 def last_steps(path: str, count: int, *, whole: bool) -> list[Record | Damage]:
-    """The last *count* lines of the journal *path*; *whole* says that nobody will write a half one to its end."""
+    """The last *count* lines of the journal *path*; *whole*: nobody will write a half one to its end."""
     found = scan(path, last_lines(path, count), check=False)
     items = [*found]
     return ([*items, *found.last()] if whole else items)[-count:]
 
 
 def sample(path: str) -> tuple[int, int]:
-    """(bytes of the journal *path*, steps that it may hold, by the length of those at its beginning and end)."""
+    """(bytes of the journal *path*, steps that it may hold, by those at its beginning and its end)."""
     with opened(path) as file:
         size = file.size()
         blocks = [file.pread(BLOCK, 0), file.pread(BLOCK, max(0, size - BLOCK))]

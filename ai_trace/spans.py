@@ -91,7 +91,8 @@ class Spans:
             rank -= self._buckets[bucket]
             if rank <= 0:
                 break
-        low, high = (struct.unpack("=d", struct.pack("=Q", edge << _SHIFT))[0] for edge in (bucket, bucket + 1))
+        edges = struct.pack("=2Q", bucket << _SHIFT, (bucket + 1) << _SHIFT)
+        low, high = struct.unpack("=2d", edges)
         return float(f"{min((low + high) / 2, self.longest or 0.0):.4g}") if low else 0.0
 
     def to_plain(self) -> tuple[list[Any], bytes]:

@@ -205,7 +205,9 @@ class _Grove:
         self._chosen: set[Node] = set()
         self.shown = False
 
-    def lines(self, steps: Iterable[Record], style: Style, now: float | None, depth: int | None) -> Iterator[str]:
+    def lines(
+        self, steps: Iterable[Record], style: Style, now: float | None, depth: int | None
+    ) -> Iterator[str]:
         """The trees of *steps* as lines."""
         for node in self._trees(steps):
             self.shown = True

@@ -1,7 +1,7 @@
 """`ai-trace stats`: what the steps of one, some or all sessions cost, in time, errors, tokens and money.
 
-Journals are streamed, and what they add up to is remembered (`index.py`); what is counted, and how, is in `counts.py`. Here it is put before a person: unknown is
-"-", and what was damaged, dropped or masked stands above the table.
+Journals are streamed, and what they add up to is remembered (`index.py`); what is counted, and how, is in
+`counts.py`. Here it is put before a person: unknown is "-", and what was damaged, dropped or masked stands above the table.
 """
 
 from __future__ import annotations

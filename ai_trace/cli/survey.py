@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from .. import cores, disk, folder, merge, packed, reader
-from ..census import Census, Taken, marks
+from ..census import Census, Taken
 from ..index import Fold, Index
 from ..lines import fetch
 from ..record import Damage, Record
@@ -113,7 +113,7 @@ class _Work:
                 alone.recall(known.head)
             return known, None
         if path.endswith(".gz"):
-            return self._compressed(path, alone), None
+            known = None  # it does not grow: it is another file now
         if known is not None and not self._grouped:
             known = self._index.get(path, found) or known  # what was added is added to all that is known
         return self._count(path, known, alone)
@@ -137,22 +137,10 @@ class _Work:
         return fold, taken.opening if known is None else _PLAIN
 
 
-    def _compressed(self, path: str, alone: folder.Entry | None) -> Fold:
-        """A compressed journal does not grow: all of it is counted, its last line too, or nothing is known."""
-        fd = disk.active.open_regular(path)
-        try:
-            size = disk.active.fstat(fd).st_size
-            whole = Fold(Census(), size, alone.head if alone is not None else {})
-            _add_rest(whole._replace(offset=0), path)
-            self._index.put(path, whole, marks(fd, size), size)
-        finally:
-            disk.active.close(fd)
-        return whole
-
-
 def _of_snapshot(entry: folder.Entry, steps: list[Record], damage: list[Damage]) -> Survey:
     whole = Census()
-    for item in [*damage, *(step for step in steps if not step.open)]:
+    items: list[Record | Damage] = [*damage, *(step for step in steps if not step.open)]
+    for item in items:
         whole.add(item)
     unfinished = [step for step in steps if step.open]
     return Survey(entry.name, entry.agent, entry.state, entry.head, unfinished, whole)

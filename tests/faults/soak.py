@@ -173,7 +173,7 @@ def _compare(folder: str, heard: bytes, code: int) -> Counter[str]:
     for word in words:
         if word[0] == "error":
             print("the agent:", *word[1:], file=sys.stderr)
-    seen["hung"] += code != -9
+    seen["hung"] += code != -9 or not any(word[0] == "alive" for word in words)
     found: Counter[str] = Counter()
     good = 0
     for entry in sessions(folder):
