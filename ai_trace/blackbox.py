@@ -177,10 +177,20 @@ class BlackBox:
         self._open = {step.id: step for step in steps}
         self.rewrite(at)
 
+    def bury(self, places: list[int]) -> None:
+        """Mark the start records at *places* dead: their steps live on in another box."""
+        for place in places:
+            if 0 <= place < self._end:
+                self._disk.pwrite(self._fd, DEAD, place)
+
     def remove(self) -> None:
-        """The clean end: the file goes, then the lock."""
+        """The clean end: the file goes, if it is still the one at its path, then the lock."""
         try:
-            self._discard(self.path)
+            ours, there = self._disk.fstat(self._fd), self._disk.stat(self.path)
+            if (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino):
+                self._discard(self.path)
+        except OSError:
+            pass  # it was taken away
         finally:
             self.close()
 

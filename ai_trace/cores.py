@@ -35,16 +35,16 @@ def count(
     parts = _parts(path, offset)
     if len(parts) < 2:
         return take(path, offset, grouped=grouped, tick=tick)
-    helpers = [_Helper([part], grouped) for part in parts[1:]]
+    workers = [_Worker([part], grouped) for part in parts[1:]]
     try:
         mine = take(*parts[0], grouped=grouped, tick=tick and (lambda size: tick(size * len(parts))))
-        for part, helper in zip(parts[1:], helpers):
-            more = helper.answers().get(path) or take(*part, grouped=grouped)
+        for part, worker in zip(parts[1:], workers):
+            more = worker.answers().get(path) or take(*part, grouped=grouped)
             mine.census.merge(more.census)
             mine = more._replace(census=mine.census, opening=mine.opening)
     finally:
-        for helper in helpers:
-            helper.stop()
+        for worker in workers:
+            worker.stop()
     return mine
 
 
@@ -53,12 +53,12 @@ def count_all(paths: Sequence[str], *, grouped: bool) -> dict[str, Taken]:
     number = min(_cores(), _MOST, 2 * len(paths) // MANY)
     if number < 2 or not _may_start():
         return {}
-    helpers = [_Helper([(path, 0, None) for path in paths[n::number]], grouped) for n in range(number)]
+    workers = [_Worker([(path, 0, None) for path in paths[n::number]], grouped) for n in range(number)]
     try:
-        return {path: taken for helper in helpers for path, taken in helper.answers().items()}
+        return {path: taken for worker in workers for path, taken in worker.answers().items()}
     finally:
-        for helper in helpers:
-            helper.stop()
+        for worker in workers:
+            worker.stop()
 
 
 def _parts(path: str, offset: int) -> list[Part]:
@@ -101,7 +101,7 @@ def _may_start() -> bool:
     return bool(sys.executable) and not getattr(sys, "frozen", False)
 
 
-class _Helper:
+class _Worker:
     """A process that counts *parts*."""
 
     def __init__(self, parts: Sequence[Part], grouped: bool) -> None:

@@ -36,7 +36,9 @@ class Journal:
         self.lines = 0
         self._durable = durable
         self._disk = disk.active
-        self._open_ended = False
+        self._in_doubt = False  # the last write may have left nothing, a piece, or all
+        self._intended = 0  # where the file ends if it left all
+        self._torn = False  # the file ends in a piece of a line
         self._fd = self._disk.open(path, disk.APPEND | disk.NEW)
         try:
             status = self._disk.fstat(self._fd)
@@ -54,17 +56,18 @@ class Journal:
             Unsynced: it is in the file, but no longer known to survive a power cut. A second try would prove
                 nothing (the kernel forgets what it could not write), so this file should get no more lines.
         """
-        if self._open_ended:
+        if self._in_doubt:
+            self._find_end()
+        if self._torn:
             line = b"\n" + line
-            self.size = self._disk.fstat(self._fd).st_size
-        self._open_ended = True  # until the line is known to be whole: a signal may strike behind the write
+        self._in_doubt, self._intended = True, self.size + len(line)  # a signal may strike behind the write, too
         written = self._disk.write(self._fd, line)
         while written < len(line):  # a signal or the last free block cut it short: we are the only writer, go on
             more = self._disk.write(self._fd, line[written:])
             if more <= 0:
                 raise OSError(f"wrote {written} of {len(line)} bytes to {self.path}")
             written += more
-        self._open_ended = False
+        self._in_doubt = self._torn = False
         self.size += written
         self.lines += 1
         if self._durable:
@@ -72,6 +75,15 @@ class Journal:
                 self._disk.fdatasync(self._fd)
             except OSError as err:
                 raise Unsynced(err.errno, f"written, but not synced: {err.strerror}") from err
+
+    def _find_end(self) -> None:
+        """What did the write in doubt leave? Nothing and all end the file as a line should, anything else does not."""
+        size = self._disk.fstat(self._fd).st_size
+        if size == self._intended:
+            self._torn = False
+        elif size != self.size:
+            self._torn = True
+        self.size, self._in_doubt = size, False
 
     def verify_place(self) -> str | None:
         """Is the file still the one at its path, and whole?
@@ -88,7 +100,7 @@ class Journal:
             return "replaced"
         self.lines = 0
         if status.st_size < self.size:
-            self.size, self._open_ended = status.st_size, True
+            self.size, self._torn = status.st_size, True
             return "truncated"
         return None
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from . import clock
 
-__all__ = ["Watched", "watch"]
+__all__ = ["Watched", "close_at_the_end", "watch"]
 
 
 class Watched(Protocol):
@@ -48,7 +48,14 @@ def _renew_all() -> None:
     clock.active.reseed()
     for one in list(_watched):
         one.after_fork()
-    # The children of `multiprocessing` end by `os._exit`, past `atexit`; they run its own finalizers.
+
+
+def close_at_the_end() -> None:
+    """Make sure of the end in a child of `multiprocessing`: it ends by `os._exit`, past `atexit`.
+
+    Such a child runs the finalizers of `multiprocessing` itself, those that were registered in it. Called when
+    files are opened, as what a child inherits or imports at its start is registered too early.
+    """
     util: Any = sys.modules.get("multiprocessing.util")
-    if util is not None:
-        util.register_after_fork(_close_all, lambda _: util.Finalize(None, _close_all, exitpriority=0))
+    if util is not None and sys.modules["multiprocessing.process"].parent_process() is not None:
+        util.Finalize(None, _close_all, exitpriority=0)

@@ -35,13 +35,14 @@ class Parts:
         place: where its start record lies in the black box; -1 where it lies in none.
         live: True while it may be written to: it has begun, has not ended, and is this process's own.
         ended: True from the moment it was finished.
+        told: True once its line was written, or counted as dropped.
         cut_at, cut_logs: where the mark of a cut stands in the logs (0: nowhere), and how many logs it took.
     """
 
     __slots__ = (
         "id", "parent", "name_text", "started_ns", "started_text", "steady_ns", "finished_ns", "finished_text", "elapsed_ns",
         "context_text", "log_texts", "usage_text", "outcome_text", "error_text", "extra", "masked", "size",
-        "place", "live", "ended", "cut_at", "cut_logs",
+        "place", "live", "ended", "told", "cut_at", "cut_logs",
     )  # fmt: skip
 
     id: str
@@ -64,6 +65,7 @@ class Parts:
     place: int
     live: bool
     ended: bool
+    told: bool
     cut_at: int
     cut_logs: int
 

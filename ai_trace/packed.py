@@ -115,7 +115,7 @@ class _Places:
         return max(fit, key=lambda state: state.unpacked).copy() if fit else None
 
 
-_known: dict[object, _Places] = {}  # by device, inode, size and time of change; the newest last
+_known: dict[object, _Places] = {}  # by device, inode, size and times of change; the newest last
 
 
 class Packed(Plain):
@@ -126,7 +126,7 @@ class Packed(Plain):
     def __init__(self, fd: int) -> None:
         super().__init__(fd)
         found = disk.active.fstat(fd)
-        key = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+        key = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         known = _known.pop(key, None)
         self._places = _known[key] = known or _Places()
         for old in list(_known)[:-MOST_KNOWN]:

@@ -133,6 +133,8 @@ class Recorder:
         if self._inside():
             return self._put_off.append((self.end, (step,)))
         with self._lock:
+            if step.told:
+                return
             try:
                 book = self._journal
                 if book is None or not self._checked_ns <= step.finished_ns < self._check_at_ns:
@@ -144,6 +146,7 @@ class Recorder:
                     book.append(encode_step(step, "", book.room))
             except Exception as err:
                 self._refused(err)
+            step.told = True
             self.tally.add(step)
             try:
                 if self._box is not None:
@@ -205,6 +208,7 @@ class Recorder:
             raise OSError(errno.EEXIST, f"no free name for a journal after {MOST_NAMES} tries", self.path)
         self._journal = book
         self._news.retell()
+        lifetime.close_at_the_end()
         self._rotate_at_ns = clock.active.wall_ns() + self._most_ns
         if self._sync != "never":
             try:
@@ -265,12 +269,14 @@ class Recorder:
     def _begin_anew(self) -> journal.Journal:
         """Other files for the same session, with the steps that are open; then the old ones are let go."""
         open_steps = self._box.open_steps if self._box is not None else []
-        old_book, old_box = self._journal, self._box
+        old_book, old_box, places = self._journal, self._box, [step.place for step in open_steps]
         self._journal = self._box = None
         try:
             book = self._open_files()
             if self._box is not None:
                 self._box.adopt(open_steps, book.size)
+                if old_box is not None:
+                    old_box.bury(places)  # moved elsewhere, it would show them as open for ever
         finally:
             self._let_go_of(old_book, old_box)
         return book
@@ -334,8 +340,7 @@ class Recorder:
         finally:
             self._lock.release()
         for step in open_steps:
-            if not step.ended:
-                self._cut_off(step, f"still open when {reason}")
+            self._cut_off(step, f"still open when {reason}" if not step.ended else "its end was interrupted")
         with self._lock:
             if self._journal is not None:
                 try:

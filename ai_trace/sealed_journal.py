@@ -26,17 +26,18 @@ class SealedJournal(Journal):
 
     def append(self, line: bytes) -> None:
         """Seal *line* and add it; raises as `Journal.append` does."""
+        if self._in_doubt:
+            self._find_end()
         if self._doubt is not None:
             self._settle(*self._doubt)
         last, number = self._end
         sealed, seal = self._seal.sign(line, last, number + 1)
         # Its newline does not matter; one that goes before it does.
-        self._doubt = seal, number + 1, self.size + self._open_ended + len(sealed) - 1
+        self._doubt = seal, number + 1, self.size + self._torn + len(sealed) - 1
         super().append(sealed)
         self._end, self._doubt = (seal, number + 1), None
 
     def _settle(self, seal: bytes, number: int, size: int) -> None:
-        self.size = self._disk.fstat(self._fd).st_size
         if self.size >= size:
             self._end = seal, number
         self._doubt = None

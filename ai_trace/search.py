@@ -20,10 +20,12 @@ from .record import Record
 
 __all__ = ["Needle", "needle", "steps"]
 
-_SPECIAL: Final = frozenset(r".^$*+?{}[]\|()")  # in a regular expression
+_CHOICES: Final = frozenset("{}[]()|\\")  # in a regular expression with one of these nothing must stand there
+_LOOSE: Final = re.compile(r".?[*?]|[.^$+]", re.DOTALL)  # and what any other may leave out, or put in between
 _UNSAFE: Final = re.compile(r"[^ -~]|[\"\\/.=]")
 _UNSAFE_FOLDED: Final = re.compile(r"[^ -~]|[\"\\/.=iksIKS]")  # re.IGNORECASE: i fits U+0131, k U+212A, s U+017F
 _NUMBER: Final = re.compile(r"[0-9eE+-]*")
+_ESCAPE: Final = b"\\u00"
 _ESCAPED: Final = re.compile(rb"\\u00[2-7]")
 
 
@@ -37,10 +39,12 @@ class Needle(NamedTuple):
 def needle(pattern: str, *, fixed: bool = False, ignore_case: bool = False) -> Needle | None:
     """What stands in the line of each step in which *pattern* is found; None where every line has to be read.
 
-    *fixed* says that *pattern* is no regular expression; one without any special sign is treated alike.
+    *fixed* says that *pattern* is no regular expression.
     """
-    if not fixed and not _SPECIAL.isdisjoint(pattern):
-        return None
+    if not fixed:
+        if not _CHOICES.isdisjoint(pattern):
+            return None
+        pattern = _LOOSE.sub("\n", pattern)
     pieces = (_UNSAFE_FOLDED if ignore_case else _UNSAFE).split(pattern)
     best = max((piece for piece in pieces if not _NUMBER.fullmatch(piece)), key=len, default="")
     text = (best.lower() if ignore_case else best).encode("ascii")
@@ -71,7 +75,8 @@ def steps(path: str, wanted: Needle | None, *, tick: Callable[[int], object] | N
 def _places(block: bytes, begin: int, end: int, wanted: Needle | None) -> Iterator[tuple[int, int, int]]:
     """(start, end, number from 1) of the lines between *begin* and *end* that may hold *wanted*."""
     look = block.lower() if wanted is not None and wanted.folded else block
-    mark = b"\n" if wanted is None or _ESCAPED.search(look, begin, end) else wanted.text
+    escaped = _ESCAPE in look and _ESCAPED.search(look, begin, end)
+    mark = b"\n" if wanted is None or escaped else wanted.text
     start, number = begin, 1
     at = look.find(mark, begin, end)
     while at >= 0:

@@ -100,7 +100,7 @@ class Step(Parts):
         self.size = len(text)
         self.usage_text = self.extra = ""
         self.started_ns = self.cut_at = self.cut_logs = 0
-        self.live = self.ended = False
+        self.live = self.ended = self.told = False
         self.place = -1
         self.error_text = "null"
         self._node: Node | None = None
@@ -197,11 +197,12 @@ class Step(Parts):
             self.parent = around.id if around is not None else origin.parent
         if _get_ident() != _MAIN_THREAD or "asyncio" in _modules:
             self.extra = _whereabouts()
-        self.live = True
-        self.started_ns = now = origin.wall_ns()
+        now = origin.wall_ns()
         digits = str(now // 1000)  # `seconds`, without its call, where the clock is later than 2001
         self.started_text = f"{digits[:-6]}.{digits[-6:]}" if now >= _MODERN else seconds(now)
         self.steady_ns = origin.steady_ns()
+        self.started_ns = now
+        self.live = True  # from here on an interrupted start can be ended
         origin.sink.begin(self)
 
     def _ready(self) -> bool:
@@ -294,6 +295,18 @@ class Step(Parts):
             "id": self.id,
             "parent": self.parent,
         }
+
+    def __copy__(self) -> Step:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Step:
+        return self  # a copy of an agent's state holds the same step
+
+    def __reduce__(self) -> str:
+        raise TypeError(
+            "a Step cannot be pickled, as two processes must not write one journal: "
+            "hand over step.traceparent, and make a Tracer with it there"
+        )
 
     def __repr__(self) -> str:
         state = self.outcome or ("open" if self.started_ns else "not started")

@@ -63,7 +63,6 @@ class Found(NamedTuple):
     entry: folder.Entry
     state: str
     step: Record
-    matches: list[Match]
 
 
 def arguments(parser: options.Parser) -> None:
@@ -96,7 +95,7 @@ def run(args: Namespace, out: Output) -> int:
         # On a terminal the steps themselves show that it goes on, and would stand in the line of progress.
         hunt.tick = progress.tick if args.count or not out.terminal else None
         found = (one for entry in entries for one in hunt.through(entry))
-        total = _write(found, len(entries), args, out)
+        total = _write(found, hunt, len(entries), args, out)
     return 0 if total else 1
 
 
@@ -114,9 +113,8 @@ class _Hunt:
         state = entry.state
         try:
             for step in self._steps(entry):
-                matches = self._matches(step)
-                if matches and self._keep(step):
-                    yield Found(entry, state, step, [match for match in matches if match.end > match.start])
+                if self._keep(step) and self._fits(step):
+                    yield Found(entry, state, step)
         except FileNotFoundError:
             return  # listed a moment ago, removed since
 
@@ -127,7 +125,7 @@ class _Hunt:
             yield from (item for item in Stream(entry) if isinstance(item, Record))
             return
         boxes = [reader.read_box(path) for path in entry.boxes]  # before the journals: what ends is met there
-        still_open = [step for box in boxes if box is not None for step in box.steps if self._matches(step)]
+        still_open = [step for box in boxes if box is not None for step in box.steps if self._fits(step)]
         journals = [path for path in entry.paths if path not in entry.boxes]
         for path in journals:
             yield from search.steps(path, self._needle, tick=self.tick)
@@ -135,9 +133,14 @@ class _Hunt:
             if not any(one.id == step.id for path in journals for one in seek.with_id(path, step.id)):
                 yield step
 
-    def _matches(self, step: Record) -> list[Match]:
+    def _fits(self, step: Record) -> bool:
+        search = self._pattern.search
+        return search(step.name) is not None or any(search(text) for _, text in sieve.fields(step))
+
+    def matches(self, step: Record) -> list[Match]:
+        """Where in *step* the pattern is found; nowhere, where it fits without standing there."""
         spans = ((field, text, self._pattern.search(text)) for field, text in sieve.fields(step))
-        return [Match(field, text, *span.span()) for field, text, span in spans if span is not None]
+        return [Match(field, text, *span.span()) for field, text, span in spans if span is not None and span[0]]
 
 
 def _compiled(args: Namespace) -> re.Pattern[str]:
@@ -151,13 +154,13 @@ def _compiled(args: Namespace) -> re.Pattern[str]:
 # How it is shown.
 
 
-def _write(found: Iterator[Found], sessions: int, args: Namespace, out: Output) -> int:
+def _write(found: Iterator[Found], hunt: _Hunt, sessions: int, args: Namespace, out: Output) -> int:
     """Write what is found; how many steps that were."""
     if args.count:
         return _count(found, sessions, out)
     if args.json or args.jsonl:
-        return _for_programs(found, args, out)
-    return _for_people(found, args, out)
+        return _for_programs(found, hunt, args, out)
+    return _for_people(found, hunt, args, out)
 
 
 def _count(found: Iterator[Found], sessions: int, out: Output) -> int:
@@ -173,14 +176,14 @@ def _count(found: Iterator[Found], sessions: int, out: Output) -> int:
     return total
 
 
-def _for_programs(found: Iterator[Found], args: Namespace, out: Output) -> int:
+def _for_programs(found: Iterator[Found], hunt: _Hunt, args: Namespace, out: Output) -> int:
     total = 0
 
     def rows() -> Iterator[dict[str, Any]]:
         nonlocal total
         for one in found:
             total += 1
-            matches = [{"field": match.field, "text": _excerpt(match)} for match in one.matches]
+            matches = [{"field": match.field, "text": _excerpt(match)} for match in hunt.matches(one.step)]
             path = one.step.path or one.entry.path
             yield {"session": one.entry.name, "path": path, "step": step_dict(one.step), "matches": matches}
 
@@ -196,14 +199,14 @@ def _excerpt(match: Match) -> str:
     return match.text[max(0, match.start - _AROUND) : min(match.end, match.start + _AROUND) + _AROUND]
 
 
-def _for_people(found: Iterator[Found], args: Namespace, out: Output) -> int:
+def _for_people(found: Iterator[Found], hunt: _Hunt, args: Namespace, out: Output) -> int:
     style = Style(color=out.color, unicode=not out.ascii, width=out.width, utc=args.utc)
     total, last = 0, None
     for one in found:
         if one.entry is not last:
             out.line(("" if last is None else "\n") + out.paint(safe.terminal(one.entry.name), BOLD))
             last = one.entry
-        for line in _lines(one, style, out.ellipsis):
+        for line in _lines(one, hunt.matches(one.step), style, out.ellipsis):
             out.line(line)
         total += 1
     if not total:
@@ -211,12 +214,12 @@ def _for_people(found: Iterator[Found], args: Namespace, out: Output) -> int:
     return total
 
 
-def _lines(one: Found, style: Style, ellipsis: str) -> Iterator[str]:
+def _lines(one: Found, matches: list[Match], style: Style, ellipsis: str) -> Iterator[str]:
     yield paint(details.title(one.step, style, state=one.state, now=times.now()), style)
-    for match in one.matches[:_SHOWN]:
+    for match in matches[:_SHOWN]:
         yield _shown(match, style, ellipsis)
-    if len(one.matches) > _SHOWN:
-        yield paint([(f"    and in {len(one.matches) - _SHOWN} more places", "dim")], style)
+    if len(matches) > _SHOWN:
+        yield paint([(f"    and in {len(matches) - _SHOWN} more places", "dim")], style)
 
 
 def _shown(match: Match, style: Style, ellipsis: str) -> str:

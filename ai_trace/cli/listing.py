@@ -80,8 +80,8 @@ def run(args: Namespace, out: Output) -> int:
         facts = [_facts(entry, found) for entry, found in surveys(shown, args.dir, grouped=False)]
         _write(facts, args, out)
         if for_people and len(shown) < len(fit):
-            among = "the newest" if args.where is not None else f"of {len(fit)} sessions"
-            out.message(f"{len(shown)} {among}; -n 0 shows all")
+            some = f"{len(shown)} of {len(fit)} sessions" if args.where is None else f"the newest {len(shown)} that fit"
+            out.message(f"{some}; -n 0 shows all")
     else:
         out.message("no session fits" if choose.entries(args.dir) else choose.missing(args.dir))
     return 0
