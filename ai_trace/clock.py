@@ -10,12 +10,15 @@ the operating system's randomness, so `random.seed()` in an agent cannot repeat 
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 __all__ = ["Clock", "active"]
 
 _BLOCK = 512  # step ids drawn from the system at a time: one by one they cost 0.35 µs, so 0.1
+
+_GIL = bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 class Clock:
@@ -25,20 +28,22 @@ class Clock:
     steady_ns: Callable[[], int] = staticmethod(time.perf_counter_ns)
 
     def __init__(self) -> None:
-        self._ids: list[str] = []
+        self._ids: Iterator[str] = iter(())
 
     def reseed(self) -> None:
         """Forget the ids drawn ahead; called in a forked child, which must not repeat its parent's."""
-        self._ids = []
+        self._ids = iter(())
 
     def step_id(self) -> str:
         """16 hex digits, random (a W3C span id)."""
-        try:
-            return self._ids.pop()  # one step of the interpreter: two threads never get the same
-        except IndexError:
-            digits = os.urandom(8 * _BLOCK).hex()
-            self._ids = ids = [digits[at : at + 16] for at in range(0, 16 * _BLOCK, 16)]
-            return ids.pop()
+        return next(self._ids, None) or self._draw()  # `next` is one step of the interpreter: none comes twice
+
+    def _draw(self) -> str:
+        if not _GIL:  # there it is not
+            return os.urandom(8).hex()
+        digits = os.urandom(8 * _BLOCK).hex()
+        self._ids = ids = iter([digits[at : at + 16] for at in range(0, 16 * _BLOCK, 16)])
+        return next(ids)
 
     @staticmethod
     def trace_id() -> str:

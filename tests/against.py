@@ -77,15 +77,27 @@ print(json.dumps({"said": said, "raised": raised}))
 """
 
 HOSTILE = HEAD + """
+import resource, signal
 from tests.hostile import HOSTILE
-raised = 0
+class Hangs(BaseException):
+    pass
+def ring(*_):
+    raise Hangs
+signal.signal(signal.SIGALRM, ring)
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+raised, hung = 0, 0
 for name, make in HOSTILE:
     value = make()
+    signal.alarm(6)
     try:
         record("hostile", value=value)
     except Exception:
         raised += 1
-print(json.dumps({"raised": raised, "of": len(HOSTILE)}))
+    except Hangs:
+        hung += 1
+    finally:
+        signal.alarm(0)
+print("\\n" + json.dumps({"raised": raised, "hung": hung, "of": len(HOSTILE)}))
 """
 
 FORK = HEAD + """
@@ -217,11 +229,11 @@ def _told(folder: str) -> int:
 def hostile(world: World, rounds: int, rng: random.Random) -> str:
     """Values that raise, recurse, lie about their type, hold themselves or are no JSON."""
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
-        text = world.run(HOSTILE, folder)
-        if not text.startswith("{"):
+        last = world.run(HOSTILE, folder, seconds=120).rstrip("\n").rpartition("\n")[2]
+        if not last.startswith('{"raised"'):
             return "the agent died or hung"
-        answer = json.loads(text.split("\n")[-2])
-        return f"{answer['raised']} exceptions in {answer['of']} values"
+        answer = json.loads(last)
+        return f"{answer['raised']} exceptions, {answer['hung']} hung, of {answer['of']} values"
 
 
 def fork(world: World, rounds: int, rng: random.Random) -> str:

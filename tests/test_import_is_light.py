@@ -60,7 +60,7 @@ RECORD = (
     "flags",
     [
         (), ("-W", "error"), ("-bb", "-W", "error"), ("-O",), ("-OO",), ("-S",), ("-E", "-s"),
-        ("-X", "dev", "-W", "error"), ("-X", "utf8"), ("-u",), ("-B",),
+        ("-X", "dev", "-W", "error"), ("-X", "utf8"), ("-u",), ("-B",), ("-I",),
     ],
     ids=lambda flags: " ".join(flags) or "plain",
 )  # fmt: skip

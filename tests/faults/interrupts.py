@@ -103,6 +103,7 @@ def interrupt_each(
 def interrupting(interrupter: Interrupter) -> Iterator[None]:
     """Here the interrupter strikes."""
     before = sys.gettrace()
+    sys._getframe().f_trace_opcodes = interrupter.opcodes  # 3.12 asks for opcodes where tracing begins, or never
     sys.settrace(interrupter)
     try:
         yield

@@ -1,20 +1,25 @@
 """Power cuts on a real file system: an ext4 image on a loop device, copied while an agent records.
 
-The copy is mounted and recovers by its own journal, as after a cut. A copy of a live image is not one instant,
-so this is *a* legal crash image. Needs root, `mkfs.ext4` and loop devices.
+The agent is stopped between two of its system calls for as long as the copy takes, so that the image is one
+instant: what it wrote and the kernel has not yet sent to the device is not in it. The copy is mounted and
+recovers by its own journal, as after a cut. Cuts inside a call are `crash_states`' part. Needs root, `mkfs.ext4`
+and loop devices.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.children import ROOT, environment
+from tests.faults import IN_MEMORY
 
 __all__ = ["cut"]
 
@@ -49,7 +54,7 @@ def cut(sync: str, seconds: float, into: str) -> set[str]:
     Returns:
         The ids of the steps that had been acknowledged when the copy was begun.
     """
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as place:
         image, copy = os.path.join(place, "image"), os.path.join(place, "copy")
         with open(image, "wb") as file:
             file.truncate(24 * MIB)
@@ -83,9 +88,7 @@ while True:
 
 
 def _record(folder: str, sync: str, seconds: float, image: str, copy: str) -> set[str]:
-    """Let a child record for *seconds*, copy the image while it goes on, kill it."""
-    import threading
-
+    """Let a child record for *seconds*, copy the image while it stands still, kill it."""
     heard: list[bytes] = []
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD, folder, sync], stdout=subprocess.PIPE, cwd=ROOT, env=environment()
@@ -102,6 +105,8 @@ def _record(folder: str, sync: str, seconds: float, image: str, copy: str) -> se
     listener.start()
     threading.Event().wait(seconds)
     acknowledged = b"".join(heard)  # before the first byte is copied
+    child.send_signal(signal.SIGSTOP)
+    os.waitpid(child.pid, os.WUNTRACED)
     _copy(image, copy)
     child.kill()
     child.wait()
