@@ -193,8 +193,8 @@ class Blind(Capture):
         return "{}", 0
 
     def text(self, value: Any, most: int) -> tuple[str, int]:
-        """No text, whatever *value* is."""
-        return "", 0
+        """A str as it is, of whatever else no text."""
+        return (value[:most] if type(value) is str else ""), 0
 
 
 no_usage = frozenset(_WORDS).isdisjoint

@@ -67,14 +67,20 @@ class Journal:
             if more <= 0:
                 raise OSError(f"wrote {written} of {len(line)} bytes to {self.path}")
             written += more
+        self.size += written  # first: a signal may strike between any two of these
         self._in_doubt = self._torn = False
-        self.size += written
         self.lines += 1
         if self._durable:
             try:
                 self._disk.fdatasync(self._fd)
             except OSError as err:
                 raise Unsynced(err.errno, f"written, but not synced: {err.strerror}") from err
+
+    def grew_whole(self, before: int) -> bool:
+        """Did the write that was interrupted add a whole line to the *before* bytes that were there?"""
+        if self._in_doubt:
+            self._find_end()
+        return before < self.size == self._intended
 
     def _find_end(self) -> None:
         """What did the write in doubt leave? Nothing and all end the file as a line should, anything else does not."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Recorder"]
 
 CHECK_EVERY_NS = 100_000_000  # a look at the journal's path costs 1 µs: ten times a second is seldom enough
+CHECK_EVERY_LINES = 64  # and often enough: so many lines at the most are written to a file that was taken away
 MOST_NAMES = 10_000  # sessions of one agent that may begin in one second
 MOST_FAILURES = 3  # input/output errors on one file before another is tried
 LONGEST_WAIT = 2.0  # seconds that the end of the process may wait for a thread inside a write
@@ -135,10 +136,16 @@ class Recorder:
         with self._lock:
             if step.told:
                 return
+            before = -1
             try:
                 book = self._journal
-                if book is None or not self._checked_ns <= step.finished_ns < self._check_at_ns:
+                if (
+                    book is None
+                    or not self._checked_ns <= step.finished_ns < self._check_at_ns
+                    or book.lines > CHECK_EVERY_LINES
+                ):
                     book = self._look_after(step.finished_ns)
+                before = book.size
                 if self._news.waiting:
                     book.append(encode_step(step, self._news.tell(), book.room))
                     self._news.told()
@@ -146,6 +153,9 @@ class Recorder:
                     book.append(encode_step(step, "", book.room))
             except Exception as err:
                 self._refused(err)
+            except BaseException:  # Ctrl-C: was the line written? If not, `close` tells the step
+                step.told = before >= 0 and self._journal is not None and self._journal.grew_whole(before)
+                raise
             step.told = True
             self.tally.add(step)
             try:
@@ -259,12 +269,15 @@ class Recorder:
                 self._begin_segment()
                 return self._begin_anew()
             return book
+        self._tell_fate(fate, lines)
+        return book if fate == "truncated" else self._begin_anew()
+
+    def _tell_fate(self, fate: str, lines: int) -> None:
+        """Somebody took the journal away; of the *lines* since the last look nobody knows whether they were read."""
         self._news.notice(f"the journal was {fate} by someone")
-        if fate == "truncated":
-            return book
+        self._news.complain(f"{self.path} was {fate} by someone", FileNotFoundError("recording goes on in a new file"))
         if fate == "deleted" and lines:
             self._news.drop("the journal was deleted", lines)
-        return self._begin_anew()
 
     def _begin_anew(self) -> journal.Journal:
         """Other files for the same session, with the steps that are open; then the old ones are let go."""
@@ -340,10 +353,14 @@ class Recorder:
         finally:
             self._lock.release()
         for step in open_steps:
-            self._cut_off(step, f"still open when {reason}" if not step.ended else "its end was interrupted")
+            if not step.told:
+                self._cut_off(step, f"still open when {reason}" if not step.ended else "its end was interrupted")
         with self._lock:
             if self._journal is not None:
                 try:
+                    lines, fate = self._journal.lines, self._journal.verify_place()
+                    if fate is not None:
+                        self._tell_fate(fate, lines)
                     self._let_go()
                 except Exception as err:
                     self._complain(err)

@@ -52,6 +52,9 @@ class Rules(NamedTuple):
     """Names that are no secret although a secret's name is in them (`token_count`)."""
     shapes: tuple[Shape, ...]
 
+    def __repr__(self) -> str:
+        return f"<Rules: {len(self.names)} names, {len(self.shapes)} shapes>"
+
     def with_names(self, *names: str) -> Rules:
         """Mask what stands under these key names too. Raises `UsageError` for what is no name."""
         return self._replace(names=(*self.names, *map(_checked_name, names)))

@@ -71,10 +71,10 @@ def current_step() -> Step | None:
     return step
 
 
-def log(message: Any = None, /, **fields: Any) -> Step | None:
+def log(message: Any = None, /, *args: Any, **fields: Any) -> Step | None:
     """`Step.log` on the current step, which is returned; outside of every step nothing is recorded."""
     step = current_step()
-    return step.log(message, **fields) if step is not None else None
+    return step.log(message, *args, **fields) if step is not None else None
 
 
 class Step(Parts):
@@ -113,16 +113,19 @@ class Step(Parts):
             self._begin()
         return self
 
-    def log(self, message: Any = None, /, **fields: Any) -> Step:
+    def log(self, message: Any = None, /, *args: Any, **fields: Any) -> Step:
         """Take down what the step knows or does now. Returns itself.
 
         Args:
             message: a text for people; it is recorded as the field `message`.
+            *args: further values, recorded as the field `args`; the message is not formatted with them.
             **fields: any names and values; how values are recorded stands in `ai_trace.plain`.
 
         A step that has not begun begins. On a step that has ended nothing is recorded, and a drop is counted.
         """
         origin = self._origin
+        if args:
+            fields = _with(fields, "args", args)
         if message is not None:
             fields = _with(fields, "message", message)
         if "_t" in fields:
@@ -295,6 +298,10 @@ class Step(Parts):
             "id": self.id,
             "parent": self.parent,
         }
+
+    def __dir__(self) -> list[str]:
+        """What a user may want; the captured pieces stay out of completion."""
+        return sorted({*super().__dir__()} - {*Parts.__slots__, "cut_middle"} | {"id", "parent"})
 
     def __copy__(self) -> Step:
         return self

@@ -11,7 +11,7 @@
         trace.assert_budget(calls={"llm": 3}, tokens=2_000, cost_usd=0.05)
 
 `Trace` takes a `Tracer` or a loaded `Session`, too. Every assertion raises `AssertionError` with what was found
-instead. `FakeClock` stands in for time and ids, so that two runs are equal to the last byte.
+instead. `FakeClock` stands in for time and ids, so that two runs leave the same lines.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class Trace:
 
         A value is compared by `==`; a callable is asked. `outcome` and `error` are the step's own.
         """
+        __tracebackhide__ = True  # a failure shows the test, not this
         steps = self.steps(name)
         for step in steps:
             if all(_holds(step, key, wanted) for key, wanted in fields.items()):
@@ -66,18 +67,21 @@ class Trace:
 
     def assert_no_step(self, name: str, /, **fields: Any) -> None:
         """No step called *name* has all of *fields*."""
+        __tracebackhide__ = True  # a failure shows the test, not this
         for step in self.steps(name):
             if all(_holds(step, key, wanted) for key, wanted in fields.items()):
                 raise AssertionError(f"a step that must not be: {_line(step)}")
 
     def assert_count(self, name: str, count: int) -> None:
         """There are exactly *count* steps called *name*."""
+        __tracebackhide__ = True  # a failure shows the test, not this
         steps = self.steps(name)
         if len(steps) != count:
-            raise AssertionError(f"{len(steps)} steps {name!r}, not {count}; {_found(self.steps())}")
+            raise AssertionError(f"{_count(steps)} {name!r}, not {count}; {_found(self.steps())}")
 
     def assert_order(self, *names: str) -> None:
         """Steps of these names began in this order; others may stand between them."""
+        __tracebackhide__ = True  # a failure shows the test, not this
         rest = iter(self.steps())
         for position, name in enumerate(names):
             if not any(step.name == name for step in rest):
@@ -86,14 +90,16 @@ class Trace:
 
     def assert_no_errors(self) -> None:
         """No step ended as "error"."""
+        __tracebackhide__ = True  # a failure shows the test, not this
         failed = [step for step in self.steps() if step.outcome == "error"]
         if failed:
-            raise AssertionError(f"{len(failed)} steps failed; {_found(failed)}")
+            raise AssertionError(f"{_count(failed)} failed; {_found(failed)}")
 
     def assert_budget(
         self, *, calls: Mapping[str, int] | int | None = None, tokens: int | None = None, cost_usd: float | None = None
     ) -> None:
         """At most so many steps (in all, or by name), tokens (input and output) and dollars, as far as logged."""
+        __tracebackhide__ = True  # a failure shows the test, not this
         for name, most in ({"": calls} if isinstance(calls, int) else calls or {}).items():
             _within(len(self.steps(name or None)), most, f"steps {name!r}" if name else "steps")
         if tokens is not None:
@@ -140,12 +146,20 @@ class FakeClock(clock.Clock):
         self._count += 1
         return f"{self._count:016x}"
 
+    def trace_id(self) -> str:  # type: ignore[override]
+        """The same for every session."""
+        return "f" * 32
+
     def __enter__(self) -> FakeClock:
         self._before, clock.active = clock.active, self
         return self
 
     def __exit__(self, *error: object) -> None:
         clock.active = self._before
+
+
+def _count(steps: list[Record]) -> str:
+    return f"{len(steps)} step{'s' if len(steps) != 1 else ''}"
 
 
 def _holds(step: Record, key: str, wanted: Any) -> bool:
@@ -156,6 +170,7 @@ def _holds(step: Record, key: str, wanted: Any) -> bool:
 
 
 def _within(found: float, most: float, what: str) -> None:
+    __tracebackhide__ = True
     if found > most:
         raise AssertionError(f"{found:g} {what}, and at most {most:g} were allowed")
 

@@ -77,12 +77,13 @@ class Tracer:
         self.auto_save = auto_save
         self._folder = settings.folder(trace_dir)
         self._trace_id, self._parent = settings.remote_parent(traceparent)
+        self._recording = not settings.disabled()
         self._stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(clock.active.wall_ns() // 1_000_000_000))
-        disabled = settings.disabled()
-        self._capture = Blind(None, limits) if disabled else Capture(None if redact is None else Redactor(redact), limits)
+        redactor = None if redact is None else Redactor(redact)
+        self._capture = Capture(redactor, limits) if self._recording else Blind(None, limits)
         self._agent_text, self._masked = self._capture.text(agent, MOST_AGENT)
         key, sync, rotation = settings.seal(seal, auto_save), settings.sync(sync), settings.rotation(rotate)
-        self._sink = Nothing() if disabled else Memory() if not auto_save else self._recorder(sync, key, rotation)
+        self._sink = Nothing() if not self._recording else Memory() if not auto_save else self._recorder(sync, key, rotation)
         self._meta = Meta(self._meta_changed)
         self.meta = settings.fields(meta)
         self._origin = Origin(self._sink, self._capture, limits, self._trace_id, self._parent)
@@ -147,6 +148,13 @@ class Tracer:
         self._sink.set_meta(text)
 
     @property
+    def trace_dir(self) -> Path:
+        """The trace folder, absolute."""
+        from pathlib import Path
+
+        return Path(self._folder)
+
+    @property
     def session_id(self) -> str:
         """The session's label, `YYYYMMDD_HHMMSS` in UTC; a taken one becomes "…-2" when the first step starts."""
         return getattr(self._sink, "session_id", self._stamp)
@@ -207,7 +215,8 @@ class Tracer:
     def save(self) -> Path:
         """Write the session so far as one JSON file, whole or not at all, and return its path.
 
-        With `auto_save=True` it is read back from the journal. A disk that refuses is a counted drop, not an error.
+        With `auto_save=True` it is read back from the journal. A disk that refuses is a counted drop, not an error;
+        then, and where tracing is switched off, there is no file at the path that is returned.
         """
         return self._save("json")
 
@@ -223,7 +232,7 @@ class Tracer:
         from pathlib import Path
 
         path = self._snapshot_path(f".{form}")
-        if not isinstance(self._sink, Nothing) or isinstance(self._sink, Memory):
+        if self._recording:
             try:
                 from . import snapshot
 

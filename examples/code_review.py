@@ -80,7 +80,8 @@ def main(arguments: list[str]) -> int:
     print(f"The agent decided: {worst.path.name if worst else 'nothing'}\n", flush=True)
     ai_trace(["view", str(tracer.path), "--no-pager"])
     report = tracer.save_markdown()
-    print(f"\nThe postmortem, {report}:\n\n{report.read_text(encoding='utf-8')}")
+    first, rest = report.read_text(encoding="utf-8").split("\n## Summary", 1)
+    print(f"\nThe postmortem begins:\n\n{first}\n… and {len(rest.splitlines())} lines more: {report}")
     return 0
 
 

@@ -217,7 +217,7 @@ def full(world: World, rounds: int, rng: random.Random) -> str:
         if world.name == "ai_trace":
             told = _told(folder)
         silent = max(0, len(lost) - told)
-        return f"{answer['raised']} exceptions, {silent} lost in silence, {afterwards} of them with room again"
+        return f"{answer['raised']} exceptions, {silent} lost and not counted, {afterwards} of them with room again"
 
 
 def _told(folder: str) -> int:
