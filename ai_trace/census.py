@@ -34,7 +34,7 @@ _WORD = rb'"([^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*)"'
 _HEX = rb'"[0-9a-f]{16}"'
 _ROW: Final = re.compile(  # the newline before it ties each row to the beginning of a line
     rb'\n\{"name":' + _WORD + rb',"outcome":' + _WORD + rb',"started_at":(\d{1,17}\.\d{1,9}),"duration_ms":'
-    rb'(\d{1,17}\.\d{1,9}),"id":' + _HEX + rb',"parent":(?:null|' + _HEX + rb'),"error":(?:null|'
+    rb'(\d{1,17}\.\d{1,9}),"id":' + _HEX + rb',"parent":(null|' + _HEX + rb'),"error":(?:null|'
     + _WORD.replace(b"(", b"", 1).replace(b')"', b'"') + rb'),"len":(\d{1,12})(?:,"usage":(\{[^{}]*\}))?,"context":\{',
 )  # fmt: skip
 _RIDER: Final = re.compile(
@@ -98,11 +98,12 @@ class Census:
         timeless, undated: steps without a duration, and without a start.
         first, last: the earliest start and the latest end, seconds since 1970, or None.
         latest: the latest start.
+        root_end, outcome: of the outermost step that ended last, when and how; None where there is none.
     """
 
     __slots__ = (
         "grouped", "groups", "outcomes", "damage", "dropped", "redacted", "timeless", "undated",
-        "first", "last", "latest",
+        "first", "last", "latest", "root_end", "outcome",
     )  # fmt: skip
 
     def __init__(self, *, grouped: bool = True) -> None:
@@ -117,6 +118,8 @@ class Census:
         self.first: float | None = None
         self.last: float | None = None
         self.latest: float | None = None
+        self.root_end: float | None = None
+        self.outcome: str | None = None
 
     @property
     def steps(self) -> int:
@@ -144,7 +147,10 @@ class Census:
             group.use([item.usage])
         start = number(item.started_at)
         self.undated += start is None
-        self._see(start, start, ended_at(item))
+        end = ended_at(item)
+        self._see(start, start, end)
+        if item.parent is None:
+            self._crown(end, item.outcome or "unknown")
 
     def merge(self, other: Census) -> None:
         """Add all that *other* counted."""
@@ -159,6 +165,7 @@ class Census:
         self.timeless += other.timeless
         self.undated += other.undated
         self._see(other.first, other.latest, other.last)
+        self._crown(other.root_end, other.outcome)
 
     def _ended(self, outcome: str, times: int) -> None:
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + times
@@ -167,6 +174,11 @@ class Census:
         self.first = min((time for time in (self.first, first) if time is not None), default=None)
         self.latest = max((time for time in (self.latest, latest) if time is not None), default=None)
         self.last = max((time for time in (self.last, last) if time is not None), default=None)
+
+    def _crown(self, end: float | None, outcome: str | None) -> None:
+        """An outermost step ended; of two that ended together the later in the file counts."""
+        if outcome is not None and (self.outcome is None or (end or 0.0) >= (self.root_end or 0.0)):
+            self.root_end, self.outcome = end, outcome
 
     def _group(self, name: str, usage: dict[str, Any]) -> Group:
         model = usage.get("model") if usage else None
@@ -186,7 +198,7 @@ class Census:
         rows = _rows(block, begin, end, lines)
         if len(rows) != len(lines):
             return False
-        names, outcomes, starts, spans, sizes, usages = zip(*rows)
+        names, outcomes, starts, spans, parents, sizes, usages = zip(*rows)
         if list(map(int, sizes)) != [len(line) + 1 for line in lines]:
             return False
         try:
@@ -203,8 +215,12 @@ class Census:
             self._blame(words, names, outcomes, said)
         self.dropped += sum(dropped for dropped, _ in riders)
         self.redacted += sum(redacted for _, redacted in riders)
-        ended = max(map(add, began, map(truediv, took, repeat(1000.0))))
-        self._see(min(began), max(began), round(ended, 6))
+        ends = list(map(add, began, map(truediv, took, repeat(1000.0))))
+        self._see(min(began), max(began), round(max(ends), 6))
+        roots = [n for n, parent in enumerate(parents) if parent == b"null"]
+        if roots:
+            last = max(roots, key=lambda n: (round(ends[n], 6), n))
+            self._crown(round(ends[last], 6), words[outcomes[last]] or "unknown")
         return True
 
     def _count(

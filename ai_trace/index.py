@@ -32,7 +32,7 @@ WORTH: Final = 2_000_000  # bytes counted anew, from which on they are written d
 PER_FILE: Final = 20_000  # bytes that could be counted in the time that opening a file takes
 
 _SCHEMA: Final = "CREATE TABLE folds (name TEXT PRIMARY KEY, brief BLOB NOT NULL, sums BLOB NOT NULL)"
-_VERSION: Final = 1 if sys.byteorder == "little" else 2  # sums hold doubles as they lie in memory
+_VERSION: Final = 3 if sys.byteorder == "little" else 4  # sums hold doubles as they lie in memory
 _PATIENCE_S: Final = 0.25  # for another process that is writing; after that it is quicker to count
 
 
@@ -213,7 +213,7 @@ def _unpacked(raw: Any) -> dict[str, Any] | None:
 
 # A census as plain data: its counts as JSON; its groups as one line of JSON, and behind it their durations.
 
-_COUNTS: Final = ("damage", "dropped", "redacted", "timeless", "undated", "first", "last", "latest")
+_COUNTS: Final = ("damage", "dropped", "redacted", "timeless", "undated", "first", "last", "latest", "root_end", "outcome")
 
 
 def counts_to_plain(census: Census) -> list[Any]:

@@ -3,8 +3,9 @@
 For every value in a step's context and logs, and in the contexts of the steps around it:
 
 - `way`: how it came here: the first sighting of each form that it had (another name, unrounded, inside a
-  text), the producer first. Empty: the value comes from nowhere in the trace. Each says why it was matched;
+  text), the producer first. Empty: the value is not linked to an earlier step. Each says why it was matched;
   the rules stand in `sightings.py`;
+- `contains`: seen values that a text mentions, where it was not seen as a whole: ten at most;
 - `read`: the last time that the same value was seen before its use, and `age_s`, the seconds from then. A
   value handed on from context to context is not read anew: only a log counts, or the first sighting;
 - `newer`: a different value that was logged under the same name after `read` and before the use, and is
@@ -32,7 +33,7 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from .record import Record, number
-from .sightings import COMMON, TELLING, Sighting, Sightings, canonical, parts, weight
+from .sightings import COMMON, IN_TEXT, TELLING, Sighting, Sightings, canonical, parts, weight
 
 __all__ = ["Knowledge", "Piece", "knowledge"]
 
@@ -40,6 +41,8 @@ _PARTS: Final = 300  # values of one step
 _SCANNED: Final = 1_000  # sightings of one value looked at, from each end
 _LABEL: Final = 64  # characters; what is longer is prose, and differs each time
 _NO_LABEL: Final = re.compile(r"[\W\d]*$|[0-9]{4}-[0-9]{2}|[0-9a-fA-F-]{16,}$")
+_MENTIONED: Final = 10  # links of one text
+_NEAR: Final = 3  # steps back in which a number in a text is looked for that tells little by itself
 _RIVALS: Final = 100  # newer values looked at for one piece; beyond them others are only more of the same
 
 Ways = Callable[[Record], list[Record]]
@@ -56,10 +59,17 @@ class Piece(NamedTuple):
     way: tuple[Sighting, ...] = ()
     read: Sighting | None = None
     newer: Sighting | None = None
+    contains: tuple[Sighting, ...] = ()
+    around: tuple[Record, ...] = ()  # the steps around the one that saw it
+
+    @property
+    def linked(self) -> bool:
+        """Whether something of it was seen before."""
+        return bool(self.way or self.contains)
 
     @property
     def origin(self) -> Sighting | None:
-        """Where it was first seen; None: nowhere."""
+        """Where it was first seen; None: not seen before."""
         return self.way[0] if self.way else None
 
     @property
@@ -85,6 +95,7 @@ class Piece(NamedTuple):
             "stale": self.stale,
             "origin": self.origin.to_dict() if self.origin else None,
             "way": [seen.to_dict() for seen in self.way],
+            "contains": [seen.to_dict() for seen in self.contains],
             "read": self.read.to_dict() if self.read else None,
             "newer": self.newer.to_dict() if self.newer else None,
         }
@@ -105,13 +116,13 @@ class Knowledge(NamedTuple):
 
     @property
     def known(self) -> list[Piece]:
-        """Those that are not stale, and come from an earlier step."""
-        return [piece for piece in self.pieces if piece.way and not piece.stale]
+        """Those that are not stale, and linked to an earlier step."""
+        return [piece for piece in self.pieces if piece.linked and not piece.stale]
 
     @property
     def new(self) -> list[Piece]:
-        """Those that come from nowhere in the trace."""
-        return [piece for piece in self.pieces if not piece.way]
+        """Those not linked to an earlier step."""
+        return [piece for piece in self.pieces if not piece.linked]
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain data, stale ones first."""
@@ -152,6 +163,7 @@ class _View:
     def __init__(self, step: Record, path_to: Ways) -> None:
         self.step = step
         self.begun = _start(step)
+        self.around = tuple(path_to(step)[:-1])
         self.pieces = list(islice(self._all(path_to), _PARTS + 1))
         self.left_out = 0
         if len(self.pieces) > _PARTS:
@@ -196,7 +208,7 @@ class _Search:
             if whole and piece.path.startswith((f"{whole}.", f"{whole}[")):
                 continue
             whole = ""
-            traced = self._traced(piece, view.step)
+            traced = self._traced(piece._replace(around=view.around), view.step)
             if type(piece.value) in (dict, list):
                 if piece.value and not traced.way:
                     continue  # told by its parts
@@ -212,16 +224,30 @@ class _Search:
             if ways and weight(piece.value) != TELLING:
                 break  # what tells little is not looked for further once it is found
             oldest, newest = islice(matches.oldest(until), _SCANNED), islice(matches.newest(until), _SCANNED)
-            ways += islice((one for one in oldest if self._is_source(one, piece, step)), 1)
+            sources = newest if matches.reason == IN_TEXT else oldest
+            ways += islice((one for one in sources if self._is_source(one, piece, step)), 1)
             if matches.reason.startswith("same"):
                 logs = (one for one in newest if one.where == "log")
                 readings += islice((one for one in logs if self._is_source(one, piece, step)), 1)
         ways.sort(key=_when)
-        return piece._replace(way=tuple(ways), read=max([*readings, *ways[:1]], key=_when, default=None))
+        read = max([*readings, *ways[:1]], key=_when, default=None)
+        whole = any(one.reason.startswith("same") for one in ways)
+        contains = () if whole else islice(self._mentioned(piece, step, until), _MENTIONED)
+        return piece._replace(way=tuple(ways), read=read, contains=tuple(contains))
+
+    def _mentioned(self, piece: Piece, step: Record, until: float) -> Iterator[Sighting]:
+        """For each earlier value that stands in the text of *piece* its first sighting."""
+        if type(piece.value) is not str:
+            return
+        for matches in self._seen.mentioned(piece.value):
+            oldest = islice(matches.oldest(until), _SCANNED)
+            yield from islice((one for one in oldest if self._is_source(one, piece, step)), 1)
 
     def _is_source(self, one: Sighting, piece: Piece, step: Record) -> bool:
         """Whether *piece* may come from *one*, which is not later than it by the clock."""
         if one.step is piece.holder or (one.at == piece.at and one.number > self._numbers[piece.holder]):
+            return False
+        if one.reason == IN_TEXT and self._numbers[piece.holder] - one.number > _NEAR:
             return False
         if one.path == piece.path and piece.where == one.where == "log" and one.step.name == step.name:
             return False  # as all steps of this name log it, the step has read it anew itself

@@ -13,7 +13,7 @@ Other users of this computer can reach 127.0.0.1 as well; end the server when yo
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
@@ -40,14 +40,23 @@ _HEADERS: Final = (
 
 
 class Server(ThreadingHTTPServer):
-    """Serves *trace_dir* on 127.0.0.1, port *port* (0: any free one), between `serve_forever` and `stop`."""
+    """Serves *trace_dir* on 127.0.0.1, port *port* (0: any free one), between `serve_forever` and `stop`.
+
+    *facts* tells for each of some sessions what stands in the list beside its name (`html_list.page`).
+    """
 
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, trace_dir: str, port: int = 0) -> None:
+    def __init__(
+        self,
+        trace_dir: str,
+        port: int = 0,
+        facts: Callable[[Sequence[folder.Entry]], Iterable[Mapping[str, Any]]] | None = None,
+    ) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.trace_dir = trace_dir
+        self.facts = facts
         self.stopping = threading.Event()
         self.listeners = threading.BoundedSemaphore(_MAX_LISTENERS)
 
@@ -103,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
         if parts == [""]:
             entries = folder.sessions(self.server.trace_dir)
             now = clock.active.wall_ns() / 1e9
-            self._page(html_list.page(self.server.trace_dir, entries, now=now))
+            self._page(html_list.page(self.server.trace_dir, entries, now=now, facts=self.server.facts))
         elif len(parts) in (2, 3) and parts[0] == "session" and (entry := self._entry(parts[1])) is not None:
             if len(parts) == 2:
                 self._session(entry)

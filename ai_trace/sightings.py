@@ -3,8 +3,10 @@
 When two values are the same, and how much that means (each match carries its reason):
 
 - numbers: equal, whether written 2000 or 2000.0; or the sought one is the seen one rounded to the decimals
-  it has (0.87 of 0.8712), if the name is the same or four digits agree;
-- texts: equal; or the one stands in the other, from 12 characters on; a number of four digits in a text;
+  it has (0.87 of 0.8712), if the name is the same or three digits agree;
+- texts: equal; or the one stands in the other, from 12 characters on; a number of four digits in a text, a
+  shorter one (two characters) in a text of at most 1,000 that was logged shortly before;
+- what a text mentions (`mentioned`): seen numbers of four digits, seen texts of 4 characters as whole words;
 - objects and lists: equal as canonical JSON (keys sorted); else part by part;
 - a name is the path of keys to a value, as in `market.price`. Items of a list have values, but no name.
 
@@ -24,19 +26,24 @@ from math import inf
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
+from .mentions import mentions, numbers
 from .record import Record, number
 from .sweep import sweep
 
-__all__ = ["COMMON", "ORDINARY", "TELLING", "Sighting", "Sightings", "canonical", "parts", "weight"]
+__all__ = ["COMMON", "IN_TEXT", "ORDINARY", "TELLING", "Sighting", "Sightings", "canonical", "parts", "weight"]
 
 COMMON: Final = 0
 ORDINARY: Final = 1
 TELLING: Final = 2
+IN_TEXT: Final = "a number in the text"
 
 _CONTAINED: Final = 12  # characters from which one text inside another is no chance
 _SOUGHT_TEXTS: Final = 200  # texts looked for inside others, the longest first
 _LONG_TEXTS: Final = 500_000  # characters of sought texts, all together, in which others are looked for
 _ROUNDED: Final = 10  # digits up to which a number may have been rounded to
+_AGREEING: Final = 3  # digits from which a rounded number under another name is no chance
+_SHORT_TEXT: Final = 1_000  # characters; a small number in a longer one is chance
+_EXACT: Final = 10**15  # whole numbers below it are exact as floats
 _DIGITS: Final = re.compile(r"0*([0-9]*?)0*")
 
 
@@ -115,6 +122,10 @@ class Sightings:
         self._rounded: dict[tuple[int, float], list[_Seen]] = {}  # (decimals, number) -> unrounded ones
         self._within: dict[str, list[_Seen]] = {}  # text -> texts in which it stands
         self._around: dict[str, list[_Seen]] = {}  # text -> texts that stand in it
+        self._near: dict[float, list[_Seen]] = {}  # number that tells little -> short logs it stands in
+        self._mentions: dict[str, list[str | float]] = {}  # text -> what it may mention
+        self._mentioned: dict[str | float, list[_Seen]] = {}  # that -> sightings under any path
+        self._left = _LONG_TEXTS  # characters of texts whose mentions are still to be looked for
         self._sizes: set[tuple[type, int]] = set()  # of the objects and lists sought
         for path, value in wanted:
             if not path.endswith("]"):
@@ -129,6 +140,8 @@ class Sightings:
     def _want(self, value: Any) -> None:
         if type(value) in (dict, list):
             self._sizes.add((type(value), len(value)))
+        if type(value) in (int, float) and weight(value) != TELLING and len(repr(value)) > 1:
+            self._near[value] = []
         if weight(value) == COMMON:
             return
         self._equal[_key(value)] = []
@@ -137,7 +150,11 @@ class Sightings:
             self._around[value] = []
         elif type(value) in (int, float) and weight(value) == TELLING:
             self._within[repr(value)] = []
-        if type(value) is float and "e" not in repr(value) and _digits(value) <= _ROUNDED:
+        if type(value) is str and len(value) <= self._left and value not in self._mentions:
+            self._left -= len(value)
+            self._mentions[value] = mentions(value)
+            self._mentioned.update((key, []) for key in self._mentions[value])
+        if _may_be_rounded(value):
             self._rounded[_decimals(value), value] = []
 
     def _trim(self) -> None:
@@ -154,26 +171,34 @@ class Sightings:
             self._take(context, "", (begun, place, step, "context"))
             for entry in logs:
                 self._take(entry, "_t", (_seconds(entry.get("_t"), begun), place, step, "log"))
-        for index in (self._named, self._same, self._equal, self._rounded, self._within, self._around):
+        for index in self._indexes():
             for found in index.values():
                 found.sort(key=_when)
 
+    def _indexes(self) -> Iterator[dict[Any, list[_Seen]]]:
+        yield from (self._named, self._same, self._equal, self._rounded, self._within, self._around)
+        yield from (self._near, self._mentioned)
+
     def _take(self, pairs: Mapping[str, Any], skip: str, place: _Place) -> None:
         """Note what is wanted of one context or log. The inner loop: it runs for every value of the trace."""
-        named, equal, edges = self._named, self._equal, self._edges
+        named, equal, edges, mentioned = self._named, self._equal, self._edges, self._mentioned
         texts: list[str] = []
         waiting = [*pairs.items()]
         for path, value in waiting:  # grows while it is read
             if path == skip:
                 continue
             kind = type(value)
-            if path in named and self._note_named((*place, path, value)):
-                continue
+            if path in named:
+                self._note_named((*place, path, value))
             if kind is str:
                 if value in equal:
                     equal[value].append((*place, path, value))
+                if value in mentioned:
+                    mentioned[value].append((*place, path, value))
                 texts.append(value)
             elif kind is float or kind is int:
+                if value in mentioned:
+                    mentioned[value].append((*place, path, value))
                 if value in equal:
                     equal[value].append((*place, path, value))
                 elif kind is float and bisect_right(edges, value) & 1:
@@ -184,18 +209,18 @@ class Sightings:
                 waiting += _inside(path, value)
         if texts and self._within:
             self._search(texts, pairs, place)
+        if texts and self._near and place[-1] == "log":
+            self._search_near(pairs, place)
 
-    def _note_named(self, seen: _Seen) -> bool:
-        """Whether not only the name is sought, but this value under it."""
+    def _note_named(self, seen: _Seen) -> None:
         *_, where, path, value = seen
         if where == "log":
             self._named[path].append(seen)
         if type(value) in (dict, list) and (type(value), len(value)) not in self._sizes:
-            return False
+            return
         found = self._same.get((path, _key(value)))
         if found is not None:
             found.append(seen)
-        return found is not None
 
     def _round(self, seen: _Seen) -> None:
         for decimals in self._decimals:
@@ -214,6 +239,13 @@ class Sightings:
                 if text in whole and text != whole:
                     self._around[whole] += [(*place, path, one) for path, one in _texts(pairs) if one == text]
 
+    def _search_near(self, pairs: Mapping[str, Any], place: _Place) -> None:
+        for path, text in _texts(pairs):
+            if len(text) <= _SHORT_TEXT:
+                for told in {*numbers(text)}:
+                    if told in self._near:
+                        self._near[told].append((*place, path, text))
+
     def newest(self, path: str, after: float, until: float) -> Iterator[Sighting]:
         """What was logged under *path* later than *after* up to *until*, the newest first."""
         found = self._named.get(path, [])
@@ -226,19 +258,26 @@ class Sightings:
         same = self._same.get((path, key), [])
         if heavy == COMMON:
             yield Matches("same name, a common value", same)
+            if type(value) in (int, float):
+                yield Matches(IN_TEXT, self._near.get(value, []))
             return
         yield Matches("same name and value", same)
-        yield Matches("same value, another name", self._equal.get(key, []))
-        if type(value) is float:
+        yield Matches("same value, another name", self._equal.get(key, []), but=path)
+        if _may_be_rounded(value):
             found = self._rounded.get((_decimals(value), value), [])
-            if heavy != TELLING:
+            if _digits(value) < _AGREEING:
                 found = [seen for seen in found if seen[4] == path]
             yield Matches("rounded", found)
         if type(value) in (int, float):
             yield Matches("stood in a text", self._within.get(repr(value), []))
+            yield Matches(IN_TEXT, self._near.get(value, []))
         elif type(value) is str:
             yield Matches("part of a longer text", self._within.get(value, []))
             yield Matches("a part of this text", self._around.get(value, []))
+
+    def mentioned(self, text: str) -> Iterator[Matches]:
+        """What was seen of each number and word that stands in *text*."""
+        return (Matches("mentioned", seen) for key in self._mentions.get(text, ()) if (seen := self._mentioned[key]))
 
 
 class Matches(NamedTuple):
@@ -246,14 +285,18 @@ class Matches(NamedTuple):
 
     reason: str
     seen: list[_Seen]
+    but: str = ""  # a path that does not count
 
     def oldest(self, until: float) -> Iterator[Sighting]:
         """Those up to *until*, from the first on."""
-        return (Sighting(*self.seen[at], self.reason) for at in range(self._end(until)))
+        return self._at(range(self._end(until)))
 
     def newest(self, until: float) -> Iterator[Sighting]:
         """Those up to *until*, from the last back."""
-        return (Sighting(*self.seen[at], self.reason) for at in range(self._end(until) - 1, -1, -1))
+        return self._at(range(self._end(until) - 1, -1, -1))
+
+    def _at(self, places: range) -> Iterator[Sighting]:
+        return (Sighting(*self.seen[at], self.reason) for at in places if self.seen[at][4] != self.but)
 
     def _end(self, until: float) -> int:
         return bisect_right(self.seen, until, key=_time)
@@ -305,6 +348,13 @@ def _key(value: Any) -> Any:
     if type(value) in (str, int, float):
         return value
     return (type(value).__name__, canonical(value))
+
+
+def _may_be_rounded(value: Any) -> bool:
+    """Whether *value* is a number that may have had more digits."""
+    if type(value) not in (int, float) or abs(value) >= _EXACT or weight(value) == COMMON:
+        return False
+    return "e" not in repr(value) and _digits(value) <= _ROUNDED
 
 
 def _decimals(value: float) -> int:

@@ -43,7 +43,7 @@ def test_newest_first(three: World) -> None:
     assert 0 == done.code
     assert ["SESSION", "AGENT", "STARTED", "DURATION", "STEPS", "ERRORS", "STATE", "SIZE"] == rows[0].split()
     assert ["20260227_061320", "20260226_061320", "20260225_061320"] == [row.split()[0] for row in rows[1:]]
-    assert "2.50 s" in rows[1] and "ended" in rows[1]
+    assert "2.50 s" in rows[1] and "failed" in rows[1] and "ended" in rows[3]
     assert "died" in rows[2] and "1+1" in rows[2]
 
 
@@ -56,6 +56,7 @@ def test_json_has_stable_keys(three: World) -> None:
         "agent",
         "session_id",
         "state",
+        "outcome",
         "started_at",
         "duration_ms",
         "steps",
@@ -188,3 +189,39 @@ def test_other_files_are_no_sessions(world: World) -> None:
     (world.path / "note.txt").write_bytes(b"")
 
     assert ["trader_20260225_061320"] == world.call("list", "-q").out.splitlines()
+
+
+def test_how_a_run_ended_is_seen(world: World) -> None:
+    """A run whose last outermost step failed, or was cancelled, says so; one that handled an error does not."""
+    world.session("crash", "20260225_061320", steps=[step("run", "error", error="KeyError: 'x'")])
+    inner = step("call", "error", error="TimeoutError", id="a" * 16, parent="b" * 16)
+    world.session("fine", "20260225_061321", steps=[inner, step("run", id="b" * 16)])
+    world.session("exit", "20260225_061322", steps=[step("run", "cancelled", error="SystemExit: 3")])
+    world.died("gone", "20260225_061323")
+
+    listed = {one["agent"]: (one["state"], one["outcome"]) for one in json.loads(world.call("list", "--json").out)}
+    assert {
+        "crash": ("ended", "error"), "fine": ("ended", "ok"), "exit": ("ended", "cancelled"), "gone": ("died", None),
+    } == listed  # fmt: skip
+    rows = world.call("list").out.splitlines()[1:]
+    assert ["✘ died", "⊘ cancelled", "○ ended", "✘ failed"] == [" ".join(row.split()[-4:-2]) for row in rows]
+
+    def names(*states: str) -> list[str]:
+        return world.call("list", "-q", *(word for state in states for word in ("--state", state))).out.split()
+
+    assert ["crash_20260225_061320"] == names("failed")
+    assert ["exit_20260225_061322", "crash_20260225_061320"] == names("failed", "cancelled")
+    assert ["gone_20260225_061323", "crash_20260225_061320"] == names("failed", "died")
+    assert 3 == len(names("ended")) == len(names("ended", "failed"))
+
+
+def test_what_stands_in_the_first_column_names_one_session(world: World) -> None:
+    """Two agents that began in one second have one id: their rows show the names, which `view` takes."""
+    world.session("a")
+    world.session("b")
+    world.session("c", "20260225_061321", start=START + 1)
+
+    first = [row.split()[0] for row in world.call("list").out.splitlines()[1:]]
+    assert ["20260225_061321", "b_20260225_061320", "a_20260225_061320"] == first
+    assert [0, 0, 0] == [world.call("view", word).code for word in first]
+    assert "a_20260225_061320" in world.call("list", "--agent", "a").out

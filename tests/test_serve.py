@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ai_trace.cli import listing
 from ai_trace.serve import Server
 from tests.cli_world import START, World, command, environment, step
 from tests.payloads import PAYLOADS
@@ -30,7 +31,8 @@ def fixture_world(tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture(name="server")
 def fixture_server(world: World) -> Iterator[Server]:
-    server = Server(str(world.path))
+    folder = str(world.path)
+    server = Server(folder, facts=lambda entries: listing.facts_of(entries, folder))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server
@@ -58,6 +60,17 @@ def test_the_list_leads_to_the_page_of_each_session(server: Server) -> None:
     assert status == 200 and "rate" in text and "0.51" in text
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert "no-store" == headers["Cache-Control"] and "nosniff" == headers["X-Content-Type-Options"]
+
+
+def test_the_list_says_how_each_run_went(server: Server, world: World) -> None:
+    """As `ai-trace list` does: what failed stands out, with steps, errors and duration."""
+    world.session("crash", "20260226_061320", steps=[step("a"), step("run", "error", duration_ms=2500.0)])
+
+    _, _, text = _ask(server, "/")
+    newest, older = [row for row in text.split("<tr>")[2:]]
+    assert '<span class="state failed">failed</span>' in newest
+    assert "<td class=num>2.50 s</td><td class=num>2</td><td class=num>1</td>" in newest
+    assert '<span class="state ended">ended</span>' in older
 
 
 def test_it_listens_on_this_computer_alone(server: Server) -> None:

@@ -6,7 +6,9 @@ time, never memory. A folder that does not exist holds no session, and that is n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +18,7 @@ from ..render import words
 from . import choose, options, sieve, table, times
 from .output import BOLD, CYAN, GREEN, RED, YELLOW, Output
 from .streams import Stream
-from .survey import Survey, surveys
+from .survey import Survey, shown_state, surveys
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -24,27 +26,32 @@ if TYPE_CHECKING:
     from ..folder import Entry
     from ..where import Where
 
-__all__ = ["HELP", "EXAMPLES", "arguments", "run", "state_sign"]
+__all__ = ["HELP", "EXAMPLES", "arguments", "facts_of", "run"]
 
 HELP = "List the sessions of a folder, newest first."
 EXAMPLES = """
 examples:
   ai-trace list                             the newest sessions
-  ai-trace list --state died --since 1d     what died since yesterday
+  ai-trace list --state died --state failed --since 1d    what went wrong since yesterday
   ai-trace list -q -n 1                     the name of the newest
   ai-trace list --where 'price > 100'       with a step that saw such a price
   ai-trace list --json -n 5                 for a program
 
+failed, cancelled: ended, and the last outermost step as an error, or cancelled
 times (--since, --until): 10m, 2h, 3d (ago), 2026-03-01, 2026-03-01T17:30:00Z
-keys of --json and --jsonl: session, agent, session_id, state, started_at
-  (seconds since 1970), duration_ms, steps, unfinished, errors, damage,
+keys of --json and --jsonl: session, agent, session_id, state, outcome
+  (of the last outermost step), started_at (seconds since 1970), duration_ms, steps, unfinished, errors, damage,
   size (bytes), path; null is unknown
 """
 EXAMPLES += sieve.GRAMMAR
 
 _DEFAULT_ROWS: Final = 20  # of the table, so that the newest is still on the screen
 _AGENT_COLUMNS: Final = (8, 32)  # at least, at most
-_STATES: Final = {"running": ("●", "*", GREEN), "ended": ("○", "o", ""), "died": ("✘", "x", RED)}
+_STATES: Final = {
+    "running": ("●", "*", GREEN), "ended": ("○", "o", ""), "died": ("✘", "x", RED),
+    "failed": ("✘", "x", RED), "cancelled": ("⊘", "/", YELLOW),
+}  # fmt: skip
+_BY_OUTCOME: Final = {"failed", "cancelled"}  # what only the steps tell
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -55,8 +62,8 @@ def arguments(parser: ArgumentParser) -> None:
     add("--since", type=options.moment, metavar="TIME", help="started at TIME or later")
     add("--until", type=options.moment, metavar="TIME", help="started at TIME or before")
     add("--agent", metavar="NAME", help="of the agent NAME alone")
-    add("--state", action="append", choices=("running", "ended", "died", "unknown"),
-        help="in this state alone; may be given again")  # fmt: skip
+    add("--state", action="append", choices=("running", "ended", "failed", "cancelled", "died", "unknown"),
+        help="in this state alone; may be given again ('ended' holds 'failed' and 'cancelled')")  # fmt: skip
     sieve.where(parser, "with a step that")
     add("--utc", action="store_true", help="dates in UTC instead of '3 m ago'")
     form = parser.add_mutually_exclusive_group()
@@ -67,24 +74,45 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, out: Output) -> int:
     """List and return 0, also where there is nothing to list."""
-    fit = [entry for entry in choose.entries(args.dir) if _wanted(entry, args)]
+    known = choose.entries(args.dir)
+    fit = [entry for entry in known if _wanted(entry, args)]
     for_people = not (args.json or args.jsonl or args.quiet)
     limit = args.n if args.n is not None else _DEFAULT_ROWS if for_people else 0
-    if args.where is not None:  # each has to be read: no more of them than asked for, and one to know of more
-        fit = list(islice((entry for entry in fit if _has_step(entry, args.where)), limit + 1 if limit else None))
+    to_be_read = args.where is not None or bool(_BY_OUTCOME & set(args.state or ()))
+    if to_be_read:  # no more of them than asked for, and one to know of more
+        with closing(_looked_into(fit, args)) as looked:
+            fit = list(islice(looked, limit + 1 if limit else None))
     shown = fit[:limit] if limit else fit
     if args.quiet:
         for entry in shown:
             out.line(safe.terminal(entry.name))
     elif shown or not for_people:
         facts = [_facts(entry, found) for entry, found in surveys(shown, args.dir, grouped=False)]
-        _write(facts, args, out)
+        _write(facts, _shared_ids(known), args, out)
         if for_people and len(shown) < len(fit):
-            some = f"{len(shown)} of {len(fit)} sessions" if args.where is None else f"the newest {len(shown)} that fit"
+            some = f"the newest {len(shown)} that fit" if to_be_read else f"{len(shown)} of {len(fit)} sessions"
             out.message(f"{some}; -n 0 shows all")
     else:
-        out.message("no session fits" if choose.entries(args.dir) else choose.missing(args.dir))
+        out.message("no session fits" if known else choose.missing(args.dir))
     return 0
+
+
+def _shared_ids(known: list[Entry]) -> set[str]:
+    """The ids of more than one session: agents that began in the same second."""
+    return {id for id, times in Counter(entry.id for entry in known).items() if times > 1}
+
+
+def _looked_into(fit: list[Entry], args: Namespace) -> Generator[Entry, None, None]:
+    """Those of *fit* whose steps are as asked for."""
+    states = set(args.state or ())
+    if _BY_OUTCOME & states:
+        found = surveys(fit, args.dir, grouped=False)
+        chosen = (entry for entry, one in found if {one.state, one.shown_state} & states)
+    else:
+        chosen = (entry for entry in fit)
+    for entry in chosen:
+        if args.where is None or _has_step(entry, args.where):
+            yield entry
 
 
 def _has_step(entry: Entry, where: Where) -> bool:
@@ -94,14 +122,14 @@ def _has_step(entry: Entry, where: Where) -> bool:
         return False
 
 
-def _write(facts: list[dict[str, Any]], args: Namespace, out: Output) -> None:
+def _write(facts: list[dict[str, Any]], shared: set[str], args: Namespace, out: Output) -> None:
     if args.json:
         out.one_json(facts)
     elif args.jsonl:
         for one in facts:
             out.json_line(one)
     else:
-        _table(facts, args.utc, out)
+        _table(facts, shared, args.utc, out)
 
 
 def _wanted(entry: Entry, args: Namespace) -> bool:
@@ -110,8 +138,19 @@ def _wanted(entry: Entry, args: Namespace) -> bool:
         (args.since is None or (started is not None and started >= args.since))
         and (args.until is None or (started is not None and started <= args.until))
         and (args.agent is None or entry.agent == args.agent)
-        and (args.state is None or entry.state in args.state)
+        and (args.state is None or _may_be(entry.state, args.state))
     )
+
+
+def _may_be(state: str, wanted: list[str]) -> bool:
+    """Whether a session in *state* is one that is *wanted*, as far as its files tell without their steps."""
+    return state in wanted or (state == "ended" and not _BY_OUTCOME.isdisjoint(wanted))
+
+
+def facts_of(entries: Sequence[Entry], trace_dir: str) -> Iterator[dict[str, Any]]:
+    """What `list` says of each of *entries*, and `shown_state`, its state in a word for people."""
+    for entry, found in surveys(entries, trace_dir, grouped=False):
+        yield {**_facts(entry, found), "shown_state": found.shown_state}
 
 
 def _facts(entry: Entry, found: Survey) -> dict[str, Any]:
@@ -122,6 +161,7 @@ def _facts(entry: Entry, found: Survey) -> dict[str, Any]:
         "agent": found.agent,
         "session_id": entry.id,
         "state": found.state,
+        "outcome": found.outcome,
         "started_at": started,
         "duration_ms": _duration_ms(started, found),
         "steps": counted.steps,
@@ -155,31 +195,31 @@ def _last_sign(found: Survey) -> float | None:
     return max((time for time in seen if time is not None), default=None)
 
 
-def _table(facts: Iterable[dict[str, Any]], utc: bool, out: Output) -> None:
+def _table(facts: Iterable[dict[str, Any]], shared: set[str], utc: bool, out: Output) -> None:
     now = times.now()
     head = ("SESSION", "AGENT", "STARTED", "DURATION", "STEPS", "ERRORS", "STATE", "SIZE")
-    rows = [_row(one, now, utc, out) for one in facts]
+    rows = [_row(one, one["session_id"] in shared, now, utc, out) for one in facts]
     table.write(out, head, rows, right=(3, 4, 5, 7))
 
 
-def _row(facts: dict[str, Any], now: float, utc: bool, out: Output) -> tuple[str, ...]:
+def _row(facts: dict[str, Any], shared: bool, now: float, utc: bool, out: Output) -> tuple[str, ...]:
     started = facts["started_at"]
     steps, errors = facts["steps"], facts["errors"]
     room = max(_AGENT_COLUMNS[0], min(_AGENT_COLUMNS[1], out.width - 72))
     agent = safe.shorten(safe.one_line(facts["agent"]), room, out.ellipsis)
     return (
-        out.paint(safe.terminal(facts["session_id"]), CYAN),
+        out.paint(safe.terminal(facts["session" if shared else "session_id"]), CYAN),  # to be copied
         out.paint(agent, BOLD),
         words.moment(started, ms=False) if utc else times.ago(started, now),
         words.duration(facts["duration_ms"]),
         f"{steps}+{facts['unfinished']}" if facts["unfinished"] else str(steps),
         out.paint(str(errors), RED) if errors else "0",
-        state_sign(facts["state"], out) + (out.paint(" damaged", YELLOW) if facts["damage"] else ""),
+        _state_sign(shown_state(facts["state"], facts["outcome"]), out) + (out.paint(" damaged", YELLOW) if facts["damage"] else ""),
         words.size(facts["size"]),
     )
 
 
-def state_sign(state: str, out: Output) -> str:
+def _state_sign(state: str, out: Output) -> str:
     """A session's state as a sign, its word and its colour."""
     sign, ascii_sign, color = _STATES.get(state, ("?", "?", YELLOW))
     return out.paint(f"{ascii_sign if out.ascii else sign} {state}", *([color] if color else []))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import safe
-from . import choose, options
+from . import choose, listing, options
 from .output import Output, Stop
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def run(args: Namespace, out: Output) -> int:
         raise Stop("a port is a number up to 65535", 2)
     choose.entries(args.dir)  # a file instead of a folder is said now
     try:
-        server = Server(args.dir, args.port)
+        server = Server(args.dir, args.port, lambda entries: listing.facts_of(entries, args.dir))
     except OSError as error:
         raise Stop(f"port {args.port} cannot be used: {error.strerror}; --port 0 takes any free one") from None
     try:

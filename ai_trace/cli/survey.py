@@ -18,8 +18,9 @@ from ..lines import fetch
 from ..record import Damage, Record
 from .progress import Progress
 
-__all__ = ["Survey", "surveys"]
+__all__ = ["Survey", "shown_state", "surveys"]
 
+_ENDS = {"error": "failed", "cancelled": "cancelled"}
 _PLAIN = b'{"name":'  # how a journal begins, and no snapshot
 
 
@@ -32,6 +33,21 @@ class Survey(NamedTuple):
     head: dict[str, Any]
     open: list[Record]
     census: Census
+
+    @property
+    def outcome(self) -> str | None:
+        """How the last outermost step ended; None where there is none, or one has not ended."""
+        return None if any(step.parent is None for step in self.open) else self.census.outcome
+
+    @property
+    def shown_state(self) -> str:
+        """As `shown_state`."""
+        return shown_state(self.state, self.outcome)
+
+
+def shown_state(state: str, outcome: str | None) -> str:
+    """A session's *state* in a word for people; where it ended, by its *outcome* "failed" or "cancelled"."""
+    return _ENDS.get(outcome or "", state) if state == "ended" else state
 
 
 def surveys(
