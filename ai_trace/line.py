@@ -12,6 +12,7 @@ from json.encoder import encode_basestring_ascii as quote
 from typing import Any, NamedTuple
 
 from .parse import parse, parse_first
+from .patterns import Late
 from .record import Damage, Record
 
 __all__ = ["Parts", "Unproven", "decode", "encode_step", "glance", "glance_block", "seconds", "quote"]
@@ -114,12 +115,12 @@ def seconds(ns: int) -> str:
 
 _WORD = r'"([^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*)"'
 _NUMBER = r"(-?\d{1,17}(?:\.\d{1,20})?|null)"
-_FIXED_PART = re.compile(
+_FIXED_PART = Late(
     r'\{"name":' + _WORD + r',"outcome":(?:null|' + _WORD + r'),"started_at":' + _NUMBER + r',"duration_ms":'
     + _NUMBER + r',"id":"([0-9a-f]{16})","parent":(?:null|"([0-9a-f]{16})"),"error":(?:null|' + _WORD
     + r'),"len":(\d{1,12})(?:,"usage":(\{[^{}]*\}))?,"context":\{', re.ASCII,
 )  # fmt: skip
-_OBJECT = re.compile(rb'\{\s*"(\w{1,99})"\s*:')
+_OBJECT = Late(rb'\{\s*"(\w{1,99})"\s*:')
 _TELLING = frozenset(("name", "outcome", "started_at", "duration_ms", "context", "logs", "finished_at"))
 _MARGIN = b" \t\r\n\xef\xbb\xbf"  # white space, and the bytes of a BOM that a Windows editor may leave
 

@@ -11,6 +11,7 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from .patterns import Late
 from .line import Parts
 from .parse import parse
 from .record import Record
@@ -42,7 +43,7 @@ def encode_header(session: str, at: int, identity: dict[str, Any]) -> bytes:
 
 # Decoding.
 
-_DEAD_RECORD = re.compile(rb'#"n":(\d{1,18}),.*,"z":(\d{1,18})\}', re.DOTALL)
+_DEAD_RECORD = Late(rb'#"n":(\d{1,18}),.*,"z":(\d{1,18})\}', re.DOTALL)
 
 
 class Box(NamedTuple):

@@ -18,17 +18,19 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
+from .patterns import Late
+
 __all__ = ["terminal", "one_line", "width", "shorten", "markdown", "code", "fence", "file_name"]
 
 ELLIPSIS: Final = "…"
 
 # Letters, marks and symbols that draw nothing: a hidden message survives in them (Unicode 16,
 # DerivedCoreProperties.txt, Default_Ignorable_Code_Point, minus the categories that `isprintable` refuses).
-_BLANK: Final = re.compile(
+_BLANK: Final = Late(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 # U+FE0F after a pictograph only asks for its coloured form.
-_EMOJI_STYLE: Final = re.compile("(?<=[\u2190-\u3299\U0001f000-\U0001faff])\ufe0f")
+_EMOJI_STYLE: Final = Late("(?<=[\u2190-\u3299\U0001f000-\U0001faff])\ufe0f")
 _SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _CACHE_SIZE: Final = 4096  # code points; a text in one script has a few hundred
 
@@ -129,16 +131,16 @@ def _cut(text: str, room: int) -> str:
 
 
 # Markdown: CommonMark 0.31 with the tables, strikethrough and mathematics of GitHub.
-_INLINE: Final = re.compile(r"[\\`*\[\]{}~$|]|(?<![^\W_])_|_(?![^\W_])|(?:^|(?<=\s))#+|!(?=\[)")
-_LEADING: Final = re.compile(r"^([-+>=]|\d{1,9}(?=[.)]))")
-_BACKTICKS: Final = re.compile("`+")
+_INLINE: Final = Late(r"[\\`*\[\]{}~$|]|(?<![^\W_])_|_(?![^\W_])|(?:^|(?<=\s))#+|!(?=\[)")
+_LEADING: Final = Late(r"^([-+>=]|\d{1,9}(?=[.)]))")
+_BACKTICKS: Final = Late("`+")
 
 
 def markdown(text: str) -> str:
     """*text* as plain inline Markdown, one line: shown as it is, whatever Markdown means by its signs."""
     line = terminal(text.strip()).replace("&", "&amp;").replace("<", "&lt;")
     line = _INLINE.sub(lambda found: "".join("\\" + ch for ch in found[0]), line)
-    return _LEADING.sub(_escape_leading, line)
+    return str(_LEADING.sub(_escape_leading, line))
 
 
 def _escape_leading(found: re.Match[str]) -> str:
@@ -176,9 +178,9 @@ def _longest_run(text: str) -> int:
 
 
 MAX_NAME_BYTES: Final = 100  # leaves room for session id, segment and suffix under eCryptfs' limit of 143
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?")
+_PLAIN_NAME: Final = Late(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file (a suffix does not free the name: "nul.txt").
-_DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9]|conin|conout)(?:\.|$)", re.IGNORECASE)
+_DEVICE: Final = Late(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9]|conin|conout)(?:\.|$)", re.IGNORECASE)
 
 
 def file_name(agent: str) -> str:

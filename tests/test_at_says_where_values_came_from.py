@@ -14,6 +14,7 @@ import pytest
 from ai_trace import Tracer, load
 from ai_trace.provenance import Knowledge, Piece
 from ai_trace.record import Record
+from ai_trace.render import origins
 from ai_trace.session import Session, fold
 from ai_trace.sightings import COMMON, ORDINARY, TELLING, weight
 from tests.cli_world import START, World
@@ -146,14 +147,69 @@ def test_each_link_says_why_it_was_drawn(source: dict[str, Any], used: dict[str,
         ({"message": "41250.375 it is"}, {"price": 41250.37}),
         ({"message": "price 41250"}, {"count": 412}),
         ({"a": True}, {"b": 1000}),
-        ({"text": "short"}, {"prompt": "a short text"}),
+        ({"text": "sho"}, {"prompt": "a sho text"}),
+        ({"text": "short"}, {"prompt": "shorter texts"}),
+        ({"year": 2024}, {"prompt": "on 2024-01-15"}),
+        ({"message": "in 15000 ms"}, {"qty": 500}),
+        ({"message": "500 " + "of many words " * 100}, {"qty": 500}),
     ],
 )
 def test_no_link_is_guessed(source: dict[str, Any], used: dict[str, Any]) -> None:
-    """What only looks alike comes from nowhere, and is named so."""
+    """What only looks alike is not linked, and is named so."""
     known = fold([step(1, logs=[_log(1, **source)]), step(2, context=used)]).at("last")
 
     assert [*used] == [piece.path for piece in known.new]
+
+
+def _order() -> Session:
+    """A plan around a price, a question to a model, its answer, and an order made of it."""
+    plan = {"symbols": ["DOGE", "SHIB"], "budget": 1234.5}
+    question = {"prompt": "DOGE costs 0.08123 now; buy with 1234.5?"}
+    return fold([
+        step(1, name="plan", context=plan, duration_ms=9000.0),
+        step(2, 1, name="fetch", context={"symbol": "DOGE"}, logs=[_log(2, price=0.08123)]),
+        step(3, 1, name="ask", context=question, logs=[_log(3, answer="BUY 500 DOGE")]),
+        step(4, 1, name="order", context={"symbol": "DOGE", "qty": 500, "limit": 0.0812, "cost": 1234.5}),
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "word, path, said",
+    [
+        ("fetch", "symbol", "was given to plan #1 (around it), in symbols[0], 1.00 s before"),
+        ("ask", "prompt", "contains price 0.08123 of fetch #2, budget 1234.5 of plan #1, symbols[0] DOGE of plan #1"),
+        ("order", "qty", "a number in the text answer of ask #3, 1.00 s before"),
+        ("order", "limit", "rounded from price = 0.08123 of fetch #2, 2.00 s before"),
+        ("order", "cost", "was given to plan #1 (around it), in budget, 3.00 s before"),
+    ],
+)
+def test_a_value_is_linked_to_the_steps_around_and_to_texts(word: str, path: str, said: str) -> None:
+    """What was given to an enclosing step, stands in a short text shortly before, or is mentioned in a prompt."""
+    assert said == origins.sentence(_piece(_order().at(word), path), str, str)
+
+
+def test_a_value_equal_under_another_name_is_not_said_to_come_from_there() -> None:
+    """Name and value: it came from there; the value alone: it is the same value."""
+    known = fold([step(1, name="fetch", logs=[_log(1, price=0.08123)]), step(3, context={"limit": 0.08123})]).at("last")
+
+    assert "same value as price of fetch #1, 2.00 s before" == origins.sentence(known.pieces[0], str, str)
+
+
+def test_a_small_number_in_a_text_of_long_ago_is_chance() -> None:
+    """Only of the last three steps."""
+    for between, linked in ((2, True), (3, False)):
+        steps = [step(n, name="idle") for n in range(2, 2 + between)]
+        session = fold([step(1, logs=[_log(1, answer="BUY 500")]), *steps, step(9, context={"qty": 500})])
+        assert linked == _piece(session.at("last"), "qty").linked
+
+
+def test_a_text_that_mentions_much_names_ten() -> None:
+    """Bounded, however much of what was seen stands in it; a thousands comma is no other number."""
+    values = {f"k{n}": 1234 + n for n in range(30)}
+    prompt = " ".join(f"{value:,}" for value in values.values())
+    known = fold([step(1, logs=[_log(1, **values)]), step(2, context={"prompt": prompt})]).at("last")
+
+    assert [f"k{n}" for n in range(10)] == [seen.path for seen in _piece(known, "prompt").contains]
 
 
 def test_a_value_is_followed_through_its_names_and_forms() -> None:
@@ -282,7 +338,7 @@ def test_the_command_says_it_in_a_sentence_stale_ones_first(world: World) -> Non
     assert (0, "") == (done.code, done.err)
     assert "signal = 0.87\n    came from market_scan #1, 47 m 3 s before\n" in done.out
     assert "STALE: a newer signal = 0.31 was logged by market_scan #2, 3.00 s before and not used" in done.out
-    assert done.out.index("STALE") < done.out.index("From nowhere in the trace:")
+    assert done.out.index("STALE") < done.out.index("Not linked to an earlier step:")
     assert "\\x1b[31mred" in done.out and "\x1b" not in done.out
 
 
@@ -293,6 +349,21 @@ def test_the_command_answers_in_json(world: World) -> None:
     assert {"number": 3, "name": "decide"}.items() <= found["step"].items()
     assert (1, "signal", True, 2823.0) == (found["stale"], *(found["values"][0][key] for key in ("path", "stale", "age_s")))
     assert "same name and value" == found["values"][0]["way"][0]["reason"]
+
+
+def test_damage_is_said_on_standard_error_and_counted_in_json(world: World, tmp_path: Path) -> None:
+    """A value without source, or a step in one run alone, may stand in a line that cannot be read."""
+    good = next(world.path.glob("*.jsonl"))
+    bad = tmp_path / "bad.jsonl"
+    bad.write_bytes(good.read_bytes().replace(b'{"name"', b'{"nam\x00', 1))
+
+    warned = f"1 damaged place (ai-trace verify {bad})\n"
+    assert f"ai-trace: the session has {warned}" == world.call("at", "last", str(bad)).err
+    assert f"ai-trace: A has {warned}" in world.call("diff", str(bad), str(good)).err
+    assert f" has {warned}" in world.call("diff", "--baseline", str(good), str(bad)).err
+    assert 1 == json.loads(world.call("at", "last", str(bad), "--json").out)["damage"]
+    found = json.loads(world.call("diff", str(bad), str(good), "--json").out)
+    assert (1, 0) == (found["a"]["damage"], found["b"]["damage"])
 
 
 def test_nothing_recorded_can_act_on_the_terminal(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from ai_trace.cli.output import Output
+from ai_trace.cli.stats import _keys
 from tests.cli_world import START, World, step
 
 
@@ -144,3 +146,34 @@ def test_an_empty_folder_is_no_division_by_zero(world: World) -> None:
     assert 1 == world.call("stats").code
     world.died(steps=[], open_steps=[])
     assert 0 == world.call("stats").code
+
+
+def test_what_tells_the_rows_apart_is_never_cut(world: World) -> None:
+    """Sessions of an agent with a long name differ at the end of their keys: into a pipe these are whole."""
+    ids = [f"20260225_06132{n}" for n in range(3)]
+    for id in ids:
+        world.session("a_trading_agent_that_has_a_rather_long_name", id)
+
+    rows = world.call("stats", "--by", "session", COLUMNS="60").out.splitlines()[-3:]
+    assert {f"a_trading_agent_that_has_a_rather_long_name_{id}" for id in ids} == {row.split()[0] for row in rows}
+
+
+def test_one_is_told_in_the_singular(world: World) -> None:
+    """A single damage is a place, not places."""
+    path = world.session(steps=[step("a")])
+    with path.open("ab") as file:
+        file.write(b"garbage\n")
+
+    assert "1 place in the files that is no step" in world.call("stats").out
+
+
+@pytest.mark.parametrize("keys, shown", [
+    (["x" * 90], ["x" * 43 + "…"]),
+    (["x" * 90 + "1", "x" * 90 + "2"], ["x" * 90 + "1", "x" * 90 + "2"]),
+    (["x" * 90 + "1", "y" * 90, None], ["x" * 43 + "…", "y" * 43 + "…", "-"]),
+])  # fmt: skip
+def test_on_a_terminal_keys_are_cut_while_they_still_differ(keys: list[str | None], shown: list[str]) -> None:
+    """A long key is shortened there, unless two rows would look the same."""
+    out = Output()
+    out.terminal, out.ascii, out.width = True, False, 200
+    assert shown == _keys(keys, 0, out)

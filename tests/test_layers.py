@@ -14,10 +14,10 @@ import pytest
 from tests.children import ROOT
 
 FLOORS = {
-    0: ["exceptions", "parse", "record", "clock", "disk", "safe"],
+    0: ["exceptions", "patterns", "parse", "record", "clock", "disk", "safe"],
     1: [
         "arrays", "forms", "plain", "secret_rules", "secret_names", "redact", "line", "live", "alive",
-        "current", "settings", "lifetime", "matching", "spans", "genai", "sweep", "seal", "whole", "packed", "where",
+        "current", "settings", "lifetime", "matching", "mentions", "spans", "genai", "sweep", "seal", "whole", "packed", "where",
     ],
     2: [
         "capture", "blackbox", "journal", "sealed_journal", "news", "sinks", "recorder", "lines", "search", "sniff", "leaks", "reader", "totals",
@@ -35,7 +35,7 @@ PACKAGE = os.path.join(ROOT, "ai_trace")
 # The recording side and the reading side meet on floors 0 and 1 alone, and in the tracer that saves.
 WRITERS = {"capture", "blackbox", "journal", "sealed_journal", "news", "sinks", "recorder", "step", "traced"}
 READERS = {
-    "alignment", "census", "folder", "follow", "growing", "lines", "merge", "provenance", "reader",
+    "alignment", "census", "folder", "follow", "growing", "lines", "mentions", "merge", "provenance", "reader",
     "reference", "render", "repair", "session", "sightings", "snapshot", "sniff", "timing", "totals", "tree",
     "verify",
 }  # fmt: skip

@@ -27,7 +27,7 @@ def _scan(n: int, **fields: Any) -> Record:
 
 
 def test_the_failing_step_tells_where_its_knowledge_came_from_stale_values_first() -> None:
-    """Below what it saw: the stale one, then those from earlier steps, then those from nowhere."""
+    """Below what it saw: the stale one, then those from earlier steps, then those not linked."""
     context = {"budget": "from the command line", "price": 41250.37, "signal": 0.8712}
     steps = [_scan(1, price=41250.37, signal=0.8712), _scan(2, signal=0.3112), failed(5, name="decide", context=context)]
     scene = _sections(fold(steps))["Where it first went wrong"]
@@ -36,7 +36,7 @@ def test_the_failing_step_tells_where_its_knowledge_came_from_stale_values_first
         "- `signal` = `0.8712` came from `scan` #1, 4.00 s before; ⚠️ **stale**: a newer `signal` = `0.3112`"
         " was logged by `scan` #2, 3.00 s before and not used",
         "- `price` = `41250.37` came from `scan` #1, 4.00 s before",
-        "- From nowhere in the trace: `budget`",
+        "- Not linked to an earlier step: `budget`",
     ]
     assert "\n".join(told) in scene
     assert scene.index("**What it logged:**") < scene.index(told[0]) < scene.index("**How it failed:**")

@@ -171,3 +171,21 @@ def test_memory_is_bounded_by_a_line_not_by_the_file(tmp_path: Path, monkeypatch
         assert tracemalloc.get_traced_memory()[1] < path.stat().st_size
     finally:
         tracemalloc.stop()
+
+
+def test_standard_input_is_looked_through(tmp_path: Path) -> None:
+    """`-` is what was piped in, and is called so; a file of that name is ./-."""
+    done = call("--dir", str(tmp_path), "scan", "-", "-", stdin=f"one\nuse {GITHUB}\n".encode())
+
+    assert (1, 1) == (done.code, len(done.out.splitlines()))
+    assert done.out.startswith("-:2 ") and GITHUB not in done.out + done.err
+    assert 0 == call("--dir", str(tmp_path), "scan", "-", stdin=b"").code
+
+
+def test_a_file_met_twice_is_told_once(tmp_path: Path) -> None:
+    """Named, and in a folder that is named, too."""
+    path = tmp_path / "agent.py"
+    path.write_text(f"key = '{GITHUB}'\n")
+
+    done = call("scan", str(path), str(tmp_path), f"{tmp_path}/./agent.py")
+    assert 1 == len(done.out.splitlines()) and "1 secret in 1 file" in done.err

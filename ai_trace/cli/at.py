@@ -1,8 +1,8 @@
 """`ai-trace at`: what a step saw, where each value came from, how old it was, and what was newer and not
 used.
 
-Stale values first, then those from earlier steps, then those that come from nowhere in the trace. How values
-are matched is in `sightings.py`, what counts as stale in `provenance.py`.
+Stale values first, then those linked to earlier steps, then those that are not. How values are matched
+is in `sightings.py`, what counts as stale in `provenance.py`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ examples:
 a value is linked to an earlier one by name and value, by value alone where it
 says enough (not true, 0 or ""), as a rounded number, or as a part of a text;
 --json says why each link was drawn. Keys: step, stale, values[]: path, value,
-where, holder, age_s, stale, origin, way[], read, newer; left_out"""
+where, holder, age_s, stale, origin, way[], contains[], read, newer; left_out,
+damage: how many places of the session could not be read"""
 
 _NAMES = 12  # new values named by path where their text is not shown
 
@@ -55,8 +56,11 @@ def run(args: Namespace, out: Output) -> int:
         session = folder.load(source)
         known = session.at(steps.pick(session, args.step))
         if args.json:
-            out.one_json(known.to_dict())
+            out.one_json({**known.to_dict(), "damage": len(session.damage)})
             return 0
+        if session.damage:
+            places = words.plural(len(session.damage), "damaged place")
+            out.message(f"the session has {places} (ai-trace verify {args.session or 'latest'})")
         style = Style(color=out.color, unicode=not out.ascii, width=out.width, full=args.full, utc=args.utc)
         for line in _page(session, known, style):
             out.line(line)
@@ -97,11 +101,11 @@ def _head(piece: Piece, style: Style) -> list[Part]:
 
 
 def _new(known: Knowledge, style: Style) -> Iterator[str]:
-    """Those from nowhere: what was given in a line each, what the step itself said by names."""
+    """Those not linked: what was given in a line each, what the step itself said by names."""
     given = [piece for piece in known.new if piece.where != "log"]
     said = [piece for piece in known.new if piece.where == "log"]
     if given:
-        yield paint([("From nowhere in the trace:", "strong")], style)
+        yield paint([("Not linked to an earlier step:", "strong")], style)
         for piece in given:
             yield paint(_head(piece, style), style)
     if said:

@@ -36,9 +36,10 @@ examples:
 exit code 0: the same, 1: different. Left out are ids, times, durations,
 processes and threads; what the agents said of themselves (meta) is shown, and
 does not count. --timing is shown, and does not count either.
-keys of --json: a, b, count, same, first, differences[]: kind (missing, added,
-changed), a, b, path, was, now, inside; meta[], timing[]; with --baseline:
-baseline, runs[]: b, and the same keys"""
+keys of --json: a, b (each with damage, the places that could not be read),
+count, same, first, differences[]: kind (missing, added, changed), a, b, path,
+was, now, inside; meta[], timing[]; with --baseline: baseline, runs[]: b, and
+the same keys"""
 
 _ROWS = 30  # of the table of times
 
@@ -73,7 +74,17 @@ def run(args: Namespace, out: Output) -> int:
         first = folder.load(sources[0])
         if args.baseline is not None:
             return _many(first, sources[1:], rules, args, out)
-        return _two(first, folder.load(sources[1]), rules, args, out)
+        second = folder.load(sources[1])
+        _warn("A", first, names[0], out)
+        _warn("B", second, names[1], out)
+        return _two(first, second, rules, args, out)
+
+
+def _warn(side: str, session: Session, word: str, out: Output) -> None:
+    """Say that *session* has lines that could not be read: a step only in the other one may be one of them."""
+    if session.damage:
+        places = words.plural(len(session.damage), "damaged place")
+        out.message(f"{side} has {places} (ai-trace verify {word})")
 
 
 def _two(a: Session, b: Session, rules: Rules, args: Namespace, out: Output) -> int:
@@ -91,8 +102,10 @@ def _two(a: Session, b: Session, rules: Rules, args: Namespace, out: Output) -> 
 def _many(a: Session, others: list[Any], rules: Rules, args: Namespace, out: Output) -> int:
     """Every other run against *a*, one at a time, so that only two are in memory."""
     rows, runs, code = [], [], 0
-    for source in others:
+    _warn("the baseline", a, args.baseline, out)
+    for word, source in zip(args.sessions, others):
         b = folder.load(source)
+        _warn(_title(b), b, word, out)
         found = compare(a, b, rules)
         code = code or (1 if found.differences else 0)
         timing = changes(a.steps, b.steps) if args.timing else None
@@ -167,7 +180,8 @@ def _range(spread: Spread | None) -> str:
 
 def _header(session: Session) -> dict[str, Any]:
     keys = {"agent": session.agent, "session_id": session.id, "trace_id": session.trace_id}
-    return {**keys, "state": session.state, "steps": len(session.steps), "paths": session.paths}
+    return {**keys, "state": session.state, "steps": len(session.steps), "paths": session.paths,
+            "damage": len(session.damage)}  # fmt: skip
 
 
 def _title(session: Session) -> str:

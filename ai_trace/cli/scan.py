@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from .. import safe
@@ -26,6 +27,7 @@ EXAMPLES = """
 examples:
   ai-trace scan                     the trace folder
   ai-trace scan logs/ prompts.jsonl .env
+  git diff | ai-trace scan -        what stands in standard input
   ai-trace scan --json | jq '.totals'
 
 exit code 1 where a secret was found, or a file could not be read
@@ -37,7 +39,7 @@ keys of --json: leaks[]: path, line, byte, rule ("by name", else the kind of key
 def arguments(parser: ArgumentParser) -> None:
     """The options of `scan`."""
     add = parser.add_argument
-    add("paths", nargs="*", metavar="PATH", help="files and folders (default: the trace folder)")
+    add("paths", nargs="*", metavar="PATH", help="files and folders, '-' for standard input (default: the trace folder)")
     add("--json", action="store_true", help="one JSON document")
 
 
@@ -45,7 +47,13 @@ def run(args: Namespace, out: Output) -> int:
     """Look, and return 0 where nothing was found, 1 where something was or a file refused."""
     if not args.paths and not os.path.isdir(args.dir):
         raise Stop(choose.missing(args.dir))
-    search = _Search(args.paths or [args.dir])
+    with choose.picked("-", args.dir) if "-" in args.paths else nullcontext() as copy:
+        search = _Search(args.paths or [args.dir], copy if isinstance(copy, str) else "")
+        _show(search, args, out)
+    return 1 if search.found or search.failed else 0
+
+
+def _show(search: _Search, args: Namespace, out: Output) -> None:
     if args.json:
         # Each part is asked for when the one before it has been written: the totals come behind the leaks.
         out.one_json({"leaks": map(_facts, search), "totals": search.rows(), "skipped": search.passed_over()})
@@ -53,14 +61,17 @@ def run(args: Namespace, out: Output) -> int:
         for leak in search:
             out.line(_row(leak, out))
         _sum_up(search, out)
-    return 1 if search.found or search.failed else 0
 
 
 class _Search:
-    """The leaks in *paths*, found as they are asked for; the counts are those so far."""
+    """The leaks in *paths*, found as they are asked for; the counts are those so far.
 
-    def __init__(self, paths: list[str]) -> None:
-        self._paths = paths
+    A file that is met twice counts once. *copy* holds what standard input ("-" among *paths*) held.
+    """
+
+    def __init__(self, paths: list[str], copy: str = "") -> None:
+        self._paths = [copy if path == "-" else path for path in paths]
+        self._copy = copy
         self.files = self.found = 0
         self.failed = False
         self.totals: dict[str, int] = {}
@@ -71,16 +82,21 @@ class _Search:
         from ..redact import Redactor
 
         redactor = Redactor()
-        for path in leaks.files(self._paths):
+        met: set[str] = set()
+        for place in leaks.files(self._paths):
+            path = "-" if self._copy and place == self._copy else place
+            if (real := os.path.realpath(place)) in met:
+                continue
+            met.add(real)
             try:
-                reason = leaks.unreadable(path)
+                reason = leaks.unreadable(place)
                 if reason:
                     self.skipped.append((path, reason))
                     continue
-                for leak in leaks.leaks(path, redactor):
+                for leak in leaks.leaks(place, redactor):
                     self.totals[leak.rule] = self.totals.get(leak.rule, 0) + leak.times
                     self.found += leak.times
-                    yield leak
+                    yield leak._replace(path=path)
                 self.files += 1
             except OSError as error:
                 self.failed = True

@@ -116,7 +116,9 @@ def _show(found: dict[str, Any], limit: int, out: Output) -> None:
     titles = [key.removesuffix("_tokens").removesuffix("_usd").upper() for key in with_usage]
     head = [found["by"].upper(), "COUNT", "ERRORS", "TOTAL", "P50", "P95", "P99", "MAX", *titles]
     shown = rows[:limit] if limit else rows
-    table.write(out, head, [_row(row, with_usage, out) for row in shown], right=range(1, len(head)))
+    keys = _keys([row["key"] for row in shown], len(with_usage), out)
+    rows_of_text = [[key, *_numbers(row, with_usage, out)] for key, row in zip(keys, shown)]
+    table.write(out, head, rows_of_text, right=range(1, len(head)))
     if len(shown) < len(rows):
         out.message(f"{len(shown)} of {len(rows)} rows; -n 0 shows all")
 
@@ -129,23 +131,23 @@ def _summary(found: dict[str, Any], out: Output) -> Iterable[tuple[str, str]]:
     unfinished = f", and {found['unfinished']:,} unfinished" if found["unfinished"] else ""
     yield "steps", f"{out.paint(format(found['steps'], ','), BOLD)}{unfinished}"
     colors = {"ok": GREEN, "error": RED, "cancelled": YELLOW}
-    words = [
+    ends = [
         out.paint(f"{count:,} {safe.one_line(word, 24)}", *filter(None, [colors.get(word)]))
         + _share(count, found)
         for word, count in list(found["outcomes"].items())[:8]
     ]
-    if words:
-        yield "outcomes", ", ".join(words)
+    if ends:
+        yield "outcomes", ", ".join(ends)
     if found["usage"]["said"]:
         yield "usage", _usage(found["usage"], found["steps"])
-    for name, text in (
-        ("damage", "places in the files that are no step"),
-        ("dropped", "steps or logs that could not be written"),
-        ("redacted", "values masked"),
-        ("durations_unknown", "steps without a duration, not in the times below"),
+    for name, one, many, more in (
+        ("damage", "place in the files that is no step", "places in the files that are no step", ""),
+        ("dropped", "step or log", "steps or logs", " that could not be written"),
+        ("redacted", "value", "values", " masked"),
+        ("durations_unknown", "step", "steps", " without a duration, not in the times below"),
     ):
         if found[name]:
-            line = f"{found[name]:,} {text}"
+            line = words.plural(found[name], one, many) + more
             yield name.partition("_")[0], line if name == "redacted" else out.paint(line, YELLOW)
 
 
@@ -162,9 +164,15 @@ def _share(count: int, found: dict[str, Any]) -> str:
     return f" ({count / found['steps']:.1%})" if found["steps"] else ""
 
 
-def _row(row: dict[str, Any], with_usage: list[str], out: Output) -> list[str]:
-    room = max(_KEY_COLUMNS[0], min(_KEY_COLUMNS[1], out.width - 64 - 10 * len(with_usage)))
-    key = "-" if row["key"] is None else safe.shorten(safe.one_line(row["key"]), room, out.ellipsis)
+def _keys(keys: list[str | None], usages: int, out: Output) -> list[str]:
+    """The first column: cut for a terminal alone, and only where what is left still tells the rows apart."""
+    whole = ["-" if key is None else safe.one_line(key) for key in keys]
+    room = max(_KEY_COLUMNS[0], min(_KEY_COLUMNS[1], out.width - 64 - 10 * usages))
+    cut = [safe.shorten(key, room, out.ellipsis) for key in whole]
+    return cut if out.terminal and len(set(cut)) == len(set(whole)) else whole
+
+
+def _numbers(row: dict[str, Any], with_usage: list[str], out: Output) -> list[str]:
     errors = out.paint(f"{row['errors']:,} ({row['error_rate']:.1%})", RED) if row["errors"] else "0"
     about = "~" if row["approximate"] else ""
     spans = [
@@ -173,7 +181,6 @@ def _row(row: dict[str, Any], with_usage: list[str], out: Output) -> list[str]:
         _span(row["max_ms"]),
     ]
     return [
-        key,
         f"{row['count']:,}",
         errors,
         *spans,

@@ -31,9 +31,10 @@ examples:
   ai-trace tail latest                the newest session, until it ends
   ai-trace tail -n 100 --no-follow    the last hundred steps, no waiting
   ai-trace tail --errors --name 'call*'
-  ai-trace tail --json | jq 'select(.event == "finished") | .step.name'
+  ai-trace tail --jsonl | jq 'select(.event == "finished") | .step.name'
 
-keys of --json: event (started, log, finished, damage, notice, state), session,
+--jsonl is a line of JSON for each event, as it happens (--json is the same here);
+its keys: event (started, log, finished, damage, notice, state), session,
   and by event: step; id, name, entry; step; damage; text; state
 """
 EXAMPLES += sieve.GRAMMAR
@@ -58,7 +59,7 @@ def arguments(parser: ArgumentParser) -> None:
     add("--no-follow", dest="follow", action="store_false", help="end after the last steps")
     add("--full", action="store_true", help="show values, logs and tracebacks whole")
     add("--utc", action="store_true", help="times in UTC instead of local time")
-    add("--json", "--jsonl", dest="json", action="store_true", help="a line of JSON for each event")
+    add("--jsonl", "--json", dest="json", action="store_true", help="a line of JSON for each event, also as --json")
 
 
 def run(args: Namespace, out: Output) -> int:

@@ -36,7 +36,7 @@ def _body(name: str, entries: Sequence[Entry], now: float, facts: Facts | None) 
     heads = "".join(f"<th{_side(at)}>{head}</th>" for at, head in enumerate(_HEAD))
     yield f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>\n'
     shown = entries[:_SHOWN]
-    for entry, told in zip(shown, facts(shown) if facts is not None else [{}] * len(shown)):
+    for told, entry in zip(facts(shown) if facts is not None else [{}] * len(shown), shown):
         cells = "".join(f"<td{_side(at)}>{cell}</td>" for at, cell in enumerate(_cells(entry, told)))
         yield f"<tr>{cells}</tr>\n"
     yield "</tbody></table></div>\n"

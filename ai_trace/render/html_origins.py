@@ -9,7 +9,7 @@ from ..provenance import Knowledge, Piece, knowledge
 from ..record import Record
 from ..session import Session
 from ..sightings import Sighting
-from . import words
+from . import origins, words
 from .html_places import Page, link
 from .html_values import line
 
@@ -54,15 +54,26 @@ class Origins:
 
 def told(page: Page, piece: Piece) -> str:
     """One value, its source, its age, and the newer one that was not used."""
-    age = "" if piece.age_s is None else f", {words.duration(piece.age_s * 1000)} before"
-    text = f"{_said(piece.path, piece.value)} from {_place(page, piece.read or piece.way[0])}{age}"
-    why = piece.way[0].reason
-    if why and why != "same name and value":
-        text += f' <span class="dim">({line(why, 80)})</span>'
+
+    def place(seen: Sighting) -> str:
+        return _place(page, seen)
+
+    text = _said(piece.path, piece.value)
+    if piece.way:
+        age = "" if piece.age_s is None else f", {words.duration(piece.age_s * 1000)} before"
+        text += f" {origins.form(piece.read or piece.way[0], piece, _short, _short, place)}{age}"
+        if piece.way[0].reason == "same name, a common value":
+            text += ' <span class="dim">(by its name alone)</span>'
+    if piece.contains:
+        text += f" {origins.contained(piece, _short, _short, place)}"
     if piece.newer is not None:
         newer = piece.newer
         text += f" — <b>stale</b>: {_said(newer.path, newer.value)} was there, from {_place(page, newer)}"
     return text
+
+
+def _short(text: str) -> str:
+    return line(text[:400], 60)
 
 
 def _said(path: str, value: object) -> str:

@@ -20,7 +20,7 @@ _DIFFERENCES: Final = 5
 
 
 def knowledge(session: Session, record: Record) -> Iterator[str]:
-    """Where each value that *record* saw came from: stale ones first, those from nowhere by name."""
+    """Where each value that *record* saw came from: stale ones first, those not linked by name."""
     known = session.at(record)
     told = [*known.stale, *known.known]
     given = [piece for piece in known.new if piece.where != "log"]
@@ -37,7 +37,7 @@ def knowledge(session: Session, record: Record) -> Iterator[str]:
     if given:
         more = f" and {len(given) - _VALUES:,} more" if len(given) > _VALUES else ""
         names = ", ".join(blocks.quote(piece.path) for piece in given[:_VALUES])
-        yield f"- From nowhere in the trace: {names}{more}"
+        yield f"- Not linked to an earlier step: {names}{more}"
     yield ""
 
 
@@ -51,8 +51,9 @@ def divergence(session: Session, good: Session) -> Iterator[str]:
         yield f"None: step by step it did the same as {name}."
         yield ""
         return
-    many = words.plural(len(found.differences), "difference")
-    yield f"Compared with {name}, {many}; the first {min(_DIFFERENCES, len(found.differences))}:"
+    count = len(found.differences)
+    first = f"; the first {_DIFFERENCES}" if count > _DIFFERENCES else ""
+    yield f"Compared with {name}, {words.plural(count, 'difference')}{first}:"
     yield ""
     for difference in found.differences[:_DIFFERENCES]:
         yield f"1. {_difference(difference, session, good)}"

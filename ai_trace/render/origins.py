@@ -14,34 +14,59 @@ from ..provenance import Knowledge, Piece
 from ..sightings import Sighting
 from . import words
 
-__all__ = ["Quote", "sentence", "newer", "source", "summary"]
+__all__ = ["NOT_LINKED", "Quote", "contained", "form", "newer", "sentence", "source", "summary"]
 
 Quote = Callable[[str], str]
+Place = Callable[[Sighting], str]
+NOT_LINKED: Final = "not linked to an earlier step"
 
-_HOW: Final = {
-    "rounded": "rounded",
-    "stood in a text": "written in a text",
-    "part of a longer text": "part of a longer text",
-    "a part of this text": "which is a part of it",
+_FORMS: Final = {
+    "same value, another name": "same value as {path} of {place}",
+    "rounded": "rounded from {path} = {value} of {place}",
+    "stood in a text": "stood in the text {path} of {place}",
+    "a number in the text": "a number in the text {path} of {place}",
+    "part of a longer text": "part of the text {path} of {place}",
+    "a part of this text": "contains {path} of {place}",
 }
 
 
 def sentence(piece: Piece, quote: Quote, spell: Quote) -> str:
-    """How *piece* came here: "came from …", or that it comes from nowhere."""
-    if not piece.way:
-        return "was said here first" if piece.where == "log" else "comes from nowhere in the trace"
-    first, *later = piece.way
-    came = "was first given to" if first.where == "context" else "came from"
-    told = f"{came} {source(first, quote)}{_form(first, quote, spell)}"
-    told += _before(first, piece)
-    for form in later:
-        told += f", then {source(form, quote)}{_form(form, quote, spell)}{_before(form, piece)}"
+    """How *piece* came here: "came from …", "same value as …", or that it is linked to no earlier step."""
+    if not piece.linked:
+        return "was said here first" if piece.where == "log" else NOT_LINKED
+
+    def place(seen: Sighting) -> str:
+        return source(seen, quote)
+
+    told = [f"{form(seen, piece, quote, spell, place)}{_before(seen, piece)}" for seen in piece.way]
+    text = ", then ".join(told)
     read = piece.read
     if read is not None and read.at > piece.way[-1].at:
-        told += f"; last read by {source(read, quote)}{_before(read, piece)}"
-    if first.reason == "same name, a common value":
-        told += " (by its name alone: the value is common)"
-    return told
+        text += f"; last read by {source(read, quote)}{_before(read, piece)}"
+    if piece.way and piece.way[0].reason == "same name, a common value":
+        text += " (by its name alone: the value is common)"
+    if piece.contains:
+        text += f"{'; ' if text else ''}{contained(piece, quote, spell, place)}"
+    return text
+
+
+def form(seen: Sighting, piece: Piece, quote: Quote, spell: Quote, place: Place) -> str:
+    """What the value was there, and in which step, which *place* names."""
+    around = " (around it)" if seen.step in piece.around else ""
+    where = f"{place(seen)}{around}"
+    same = seen.reason.startswith("same name")
+    if seen.where == "context" and (same or (around and seen.reason == "same value, another name")):
+        return f"was given to {where}" + ("" if same else f", in {quote(seen.path)}")
+    if same:
+        return f"came from {where}"
+    value = spell(words.spell(seen.value))
+    return _FORMS[seen.reason].format(path=quote(seen.path), value=value, place=where)
+
+
+def contained(piece: Piece, quote: Quote, spell: Quote, place: Place) -> str:
+    """The earlier values that stand in a text: "contains price 0.08123 of …"."""
+    told = (f"{quote(seen.path)} {spell(words.spell(seen.value))} of {place(seen)}" for seen in piece.contains)
+    return f"contains {', '.join(told)}"
 
 
 def newer(piece: Piece, quote: Quote, spell: Quote) -> str:
@@ -60,22 +85,11 @@ def source(seen: Sighting, quote: Quote) -> str:
 
 def summary(known: Knowledge) -> str:
     """How many values there are of each kind."""
-    counts = ((len(known.stale), "stale"), (len(known.known), "from earlier steps"), (len(known.new), "new"))
+    counts = ((len(known.stale), "stale"), (len(known.known), "linked to earlier steps"), (len(known.new), "not linked"))
     told = ", ".join(f"{count:,} {kind}" for count, kind in counts if count)
     values = words.plural(len(known.pieces), "value")
     left_out = f"; {words.plural(known.left_out, 'more value')} not looked at" if known.left_out else ""
     return f"{values}: {told}{left_out}" if told else f"no values{left_out}"
-
-
-def _form(seen: Sighting, quote: Quote, spell: Quote) -> str:
-    """What the value was there, where it was not the same."""
-    if seen.reason.startswith("same name"):
-        return ""
-    if seen.reason == "same value, another name":
-        return f" as {quote(seen.path)}"
-    if seen.reason == "rounded":
-        return f" as {quote(seen.path)} = {spell(words.spell(seen.value))}, {_HOW[seen.reason]}"
-    return f" ({quote(seen.path)}, {_HOW[seen.reason]})"
 
 
 def _before(seen: Sighting, piece: Piece) -> str:
