@@ -16,7 +16,9 @@ __all__ = ["mentions", "numbers"]
 _LEAST: Final = 4  # characters of a word, digits of a number
 _MOST: Final = 11  # characters of the words
 _NUMBER: Final = re.compile(
-    r"(?<![\w.-])(?<![0-9][,:/])-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,15})(?:\.[0-9]{1,15})?(?![\w-]|[.,:/][0-9])"
+    r"(?<![\w.-])(?<![0-9][,:/])"
+    r"-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,15})(?:\.[0-9]{1,15})?"
+    r"(?![\w-]|[.,:/][0-9])"
 )
 _WORD: Final = re.compile(r"\w+")
 

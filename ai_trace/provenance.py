@@ -33,7 +33,7 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from .record import Record, number
-from .sightings import COMMON, IN_TEXT, TELLING, Sighting, Sightings, canonical, parts, weight
+from .sightings import COMMON, IN_TEXT, ROUNDED, TELLING, Sighting, Sightings, canonical, parts, weight
 
 __all__ = ["Knowledge", "Piece", "knowledge"]
 
@@ -42,7 +42,7 @@ _SCANNED: Final = 1_000  # sightings of one value looked at, from each end
 _LABEL: Final = 64  # characters; what is longer is prose, and differs each time
 _NO_LABEL: Final = re.compile(r"[\W\d]*$|[0-9]{4}-[0-9]{2}|[0-9a-fA-F-]{16,}$")
 _MENTIONED: Final = 10  # links of one text
-_NEAR: Final = 3  # steps back in which a number in a text is looked for that tells little by itself
+_REACH: Final = {IN_TEXT: 3, ROUNDED: 20}  # steps back; farther off, what tells little agrees by chance
 _RIVALS: Final = 100  # newer values looked at for one piece; beyond them others are only more of the same
 
 Ways = Callable[[Record], list[Record]]
@@ -224,7 +224,7 @@ class _Search:
             if ways and weight(piece.value) != TELLING:
                 break  # what tells little is not looked for further once it is found
             oldest, newest = islice(matches.oldest(until), _SCANNED), islice(matches.newest(until), _SCANNED)
-            sources = newest if matches.reason == IN_TEXT else oldest
+            sources = newest if matches.reason in _REACH and weight(piece.value) != TELLING else oldest
             ways += islice((one for one in sources if self._is_source(one, piece, step)), 1)
             if matches.reason.startswith("same"):
                 logs = (one for one in newest if one.where == "log")
@@ -247,7 +247,7 @@ class _Search:
         """Whether *piece* may come from *one*, which is not later than it by the clock."""
         if one.step is piece.holder or (one.at == piece.at and one.number > self._numbers[piece.holder]):
             return False
-        if one.reason == IN_TEXT and self._numbers[piece.holder] - one.number > _NEAR:
+        if _may_be_chance(one, piece) and self._numbers[piece.holder] - one.number > _REACH[one.reason]:
             return False
         if one.path == piece.path and piece.where == one.where == "log" and one.step.name == step.name:
             return False  # as all steps of this name log it, the step has read it anew itself
@@ -318,11 +318,18 @@ def _same_again(rival: Sighting, piece: Piece, read: Sighting) -> bool:
     return told == canonical(piece.value) or told == canonical(read.value)
 
 
+def _may_be_chance(one: Sighting, piece: Piece) -> bool:
+    """Whether *one* was matched by form and not by name, and the value tells little."""
+    return one.reason in _REACH and one.path != piece.path and weight(piece.value) != TELLING
+
+
 def _other_name(piece: Piece) -> str:
     """The name under which *piece* was read as a value of its own, "" where it is the same."""
     read = piece.read
-    if read is None or read.path == piece.path or read.reason not in ("same value, another name", "rounded"):
+    if read is None or read.path == piece.path or read.reason not in ("same value, another name", ROUNDED):
         return ""
+    if _may_be_chance(read, piece):
+        return ""  # good for a link, too little to call it stale
     return "" if read.path.endswith("]") else read.path
 
 

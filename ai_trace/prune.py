@@ -23,6 +23,7 @@ __all__ = ["Candidate", "Rules", "candidates", "compress", "remove"]
 
 QUIET_S: Final = 60.0  # a session that begins has, for a moment, no black box that says so
 _NAME: Final = re.compile(r".+_[0-9]{8}_[0-9]{6}(?:-[0-9]+)?", re.DOTALL)
+_COMPARED: Final = re.compile(rf"({_NAME.pattern})\.diff\..+\.html", re.DOTALL)  # by `report A --diff B`; it goes with A
 _BESIDE: Final = (".json", ".md", ".html", ".otlp")  # snapshots, and how far it was exported
 _BEGINNINGS: Final = {
     "jsonl": (b'{"name":',),
@@ -69,9 +70,13 @@ def candidates(entries: Iterable[folder.Entry], rules: Rules | None, now: float)
     """
     named = []
     kept_bytes, full = 0, False
+    pages: dict[str, dict[str, list[str]]] = {}
     ours = sorted((one for one in entries if _NAME.fullmatch(one.name)), key=lambda one: one.modified, reverse=True)
     for place, entry in enumerate(ours):
-        files = _files(entry)
+        place_of = os.path.dirname(entry.path)
+        if place_of not in pages:
+            pages[place_of] = _compared(place_of)
+        files = _files(entry, pages[place_of])
         size = sum(_size(path) for path in files)
         full = full or bool(rules and rules.max_bytes and kept_bytes + size > rules.max_bytes)
         reason = "every session" if rules is None else _reason(rules, now - entry.modified, place, full)
@@ -106,10 +111,23 @@ def _spared(entry: folder.Entry, state: str, now: float) -> str:
     return f"{os.path.basename(strange[0])} does not look like ours" if strange else ""
 
 
-def _files(entry: folder.Entry) -> list[str]:
+def _compared(place: str) -> dict[str, list[str]]:
+    """The pages in the folder *place* that compare a session with others, by the session's name."""
+    pages: dict[str, list[str]] = {}
+    try:
+        names = sorted(os.listdir(place or "."))
+    except OSError:
+        return pages
+    for name in names:
+        if found := _COMPARED.fullmatch(name):
+            pages.setdefault(found[1], []).append(os.path.join(place, name))
+    return pages
+
+
+def _files(entry: folder.Entry, pages: dict[str, list[str]]) -> list[str]:
     """What goes with *entry*, in the order in which it goes: its journal, by which it is known, comes last."""
     stem = packed.stem(entry.path)
-    beside = [stem + ending for ending in _BESIDE]
+    beside = [*(stem + ending for ending in _BESIDE), *pages.get(os.path.basename(stem), ())]
     twins = [f"{path}.gz" for path in entry.paths if path.endswith(".jsonl")]  # left by a death while compressing
     found = [path for path in (*beside, *twins) if path not in entry.paths and _is_ours(path)]
     return [*found, *reversed(entry.paths)]
@@ -172,7 +190,7 @@ def _again(candidate: Candidate, now: float) -> tuple[list[str], str]:
         return [], "it is gone"
     if entry.modified != candidate.entry.modified or set(entry.paths) != set(candidate.entry.paths):
         return [], "it has changed meanwhile"
-    return _files(entry), _spared(entry, entry.state, now)
+    return _files(entry, _compared(os.path.dirname(entry.path))), _spared(entry, entry.state, now)
 
 
 def _compress(path: str) -> None:

@@ -3,7 +3,8 @@
 When two values are the same, and how much that means (each match carries its reason):
 
 - numbers: equal, whether written 2000 or 2000.0; or the sought one is the seen one rounded to the decimals
-  it has (0.87 of 0.8712), if the name is the same or three digits agree;
+  it has (0.87 of 0.8712), if the name is the same or three digits agree
+  (three digits, or a whole number: only from a few steps back, see `provenance.py`);
 - texts: equal; or the one stands in the other, from 12 characters on; a number of four digits in a text, a
   shorter one (two characters) in a text of at most 1,000 that was logged shortly before;
 - what a text mentions (`mentioned`): seen numbers of four digits, seen texts of 4 characters as whole words;
@@ -30,12 +31,14 @@ from .mentions import mentions, numbers
 from .record import Record, number
 from .sweep import sweep
 
-__all__ = ["COMMON", "IN_TEXT", "ORDINARY", "TELLING", "Sighting", "Sightings", "canonical", "parts", "weight"]
+__all__ = ["COMMON", "IN_TEXT", "ORDINARY", "ROUNDED", "TELLING", "Sighting", "Sightings", "canonical", "parts",
+           "weight"]  # fmt: skip
 
 COMMON: Final = 0
 ORDINARY: Final = 1
 TELLING: Final = 2
 IN_TEXT: Final = "a number in the text"
+ROUNDED: Final = "rounded"
 
 _CONTAINED: Final = 12  # characters from which one text inside another is no chance
 _SOUGHT_TEXTS: Final = 200  # texts looked for inside others, the longest first
@@ -201,7 +204,7 @@ class Sightings:
                     mentioned[value].append((*place, path, value))
                 if value in equal:
                     equal[value].append((*place, path, value))
-                elif kind is float and bisect_right(edges, value) & 1:
+                if kind is float and bisect_right(edges, value) & 1:
                     self._round((*place, path, value))
             elif kind is dict or kind is list:
                 if (kind, len(value)) in self._sizes and (key := _key(value)) in equal:
@@ -224,8 +227,9 @@ class Sightings:
 
     def _round(self, seen: _Seen) -> None:
         for decimals in self._decimals:
-            found = self._rounded.get((decimals, round(seen[-1], decimals)))
-            if found is not None:
+            rounded = round(seen[-1], decimals)
+            found = self._rounded.get((decimals, rounded))
+            if found is not None and rounded != seen[-1]:
                 found.append(seen)
 
     def _search(self, texts: list[str], pairs: Mapping[str, Any], place: _Place) -> None:
@@ -267,7 +271,7 @@ class Sightings:
             found = self._rounded.get((_decimals(value), value), [])
             if _digits(value) < _AGREEING:
                 found = [seen for seen in found if seen[4] == path]
-            yield Matches("rounded", found)
+            yield Matches(ROUNDED, found)
         if type(value) in (int, float):
             yield Matches("stood in a text", self._within.get(repr(value), []))
             yield Matches(IN_TEXT, self._near.get(value, []))
@@ -277,7 +281,8 @@ class Sightings:
 
     def mentioned(self, text: str) -> Iterator[Matches]:
         """What was seen of each number and word that stands in *text*."""
-        return (Matches("mentioned", seen) for key in self._mentions.get(text, ()) if (seen := self._mentioned[key]))
+        keys = self._mentions.get(text, ())
+        return (Matches("mentioned", self._mentioned[key]) for key in keys)
 
 
 class Matches(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ai_trace import Tracer, load
-from ai_trace.provenance import Knowledge, Piece
+from ai_trace.provenance import Knowledge, Piece, knowledge
 from ai_trace.record import Record
 from ai_trace.render import origins
 from ai_trace.session import Session, fold
@@ -180,12 +180,20 @@ def _order() -> Session:
         ("ask", "prompt", "contains price 0.08123 of fetch #2, budget 1234.5 of plan #1, symbols[0] DOGE of plan #1"),
         ("order", "qty", "a number in the text answer of ask #3, 1.00 s before"),
         ("order", "limit", "rounded from price = 0.08123 of fetch #2, 2.00 s before"),
-        ("order", "cost", "was given to plan #1 (around it), in budget, 3.00 s before"),
+        ("order", "cost", "was given to plan #1 (around it), in budget, 3.00 s before, then stood in the text prompt of ask #3, 1.00 s before"),
     ],
 )
 def test_a_value_is_linked_to_the_steps_around_and_to_texts(word: str, path: str, said: str) -> None:
     """What was given to an enclosing step, stands in a short text shortly before, or is mentioned in a prompt."""
     assert said == origins.sentence(_piece(_order().at(word), path), str, str)
+
+
+def test_asked_for_all_steps_at_once_the_answers_are_the_same() -> None:
+    """What one step is told does not depend on what the others seek."""
+    session = _order()
+    together = knowledge(session.steps, session.steps, session.path_to)
+
+    assert [session.at(one).to_dict() for one in session.steps] == [together[one].to_dict() for one in session.steps]
 
 
 def test_a_value_equal_under_another_name_is_not_said_to_come_from_there() -> None:
@@ -201,6 +209,15 @@ def test_a_small_number_in_a_text_of_long_ago_is_chance() -> None:
         steps = [step(n, name="idle") for n in range(2, 2 + between)]
         session = fold([step(1, logs=[_log(1, answer="BUY 500")]), *steps, step(9, context={"qty": 500})])
         assert linked == _piece(session.at("last"), "qty").linked
+
+
+def test_three_digits_that_agree_are_linked_nearby_and_never_called_stale() -> None:
+    """Under another name, from 20 steps back; a newer one under that name proves nothing."""
+    for between, linked in ((19, True), (20, False)):
+        steps = [step(n, name="scan", logs=[_log(n, price=n + 0.5)]) for n in range(2, 2 + between)]
+        session = fold([step(1, logs=[_log(1, price=0.08123)]), *steps, step(99, context={"limit": 0.0812})])
+        piece = _piece(session.at("last"), "limit")
+        assert (linked, False) == (piece.linked, piece.stale)
 
 
 def test_a_text_that_mentions_much_names_ten() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ai_trace import cli
 from ai_trace.cli import times
 from tests.cli_world import START, World, call, command, environment, spawn, step
 
@@ -65,10 +66,12 @@ def test_every_command_explains_itself_with_examples(name: str) -> None:
 
 
 def test_help_and_version() -> None:
-    """`-h` lists every command; `-V` prints the version; also behind a command."""
+    """`-h` lists every command, once, in a column; `-V` prints the version; also behind a command."""
     helped = call("--help")
     assert 0 == helped.code
-    assert all(re.search(rf"^  {name} ", helped.out, re.M) for name in COMMANDS)
+    listed = re.findall(r"^  ([a-z]+)( +)[a-z]", helped.out, re.M)
+    assert sorted(cli.COMMANDS) == sorted(name for name, _ in listed)
+    assert 1 == len({len(name + gap) for name, gap in listed})
     for words in (["-V"], ["--version"], ["list", "-V"]):
         assert re.fullmatch(r"ai-trace \d+\.\d+\.\d+\n", call(*words).out)
 
@@ -77,7 +80,7 @@ def test_no_command_is_a_usage_error() -> None:
     """`ai-trace` alone prints the help, on standard error, and exits with 2."""
     done = call()
     assert (2, "") == done[:2]
-    assert "commands:" in done.err
+    assert "\nlook:\n  list " in done.err
 
 
 @pytest.mark.parametrize(

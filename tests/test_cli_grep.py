@@ -107,6 +107,9 @@ def test_a_long_text_is_cut_around_its_match(world: World) -> None:
     assert rows[2].startswith("    context: …") and rows[2].endswith("…")
     assert "    and in 4 more places" == rows[-1]
 
+    world.session(id="20260226_061320", steps=[step("ask", context={f"k{n}": "needle" for n in range(4)})])
+    assert "    and in 1 more place" == world.call("grep", "needle", "latest").out.splitlines()[-1]
+
 
 def _many(count: int) -> list[dict[str, Any]]:
     return [step("list", context={f"k{n}": "needle" for n in range(count)})]

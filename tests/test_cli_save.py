@@ -89,10 +89,13 @@ def test_a_running_session_is_saved_as_far_as_it_is(world: World) -> None:
     assert "running" == json.loads(path.with_suffix(".json").read_text())["state"]
 
 
-def test_a_session_must_be_named(world: World) -> None:
-    """What is written is never a guess."""
+def test_the_newest_session_is_the_default(world: World) -> None:
+    """As with `view` and `report`; the paths that are printed say whose snapshots they are."""
     world.session()
-    assert 2 == world.call("save").code
+    world.session(id="20260226_061320")
+
+    stem = str(world.path / "trader_20260226_061320")
+    assert (0, [f"{stem}.json", f"{stem}.md"]) == ((done := world.call("save")).code, done.out.split())
 
 
 def test_from_standard_input(world: World, tmp_path: Path) -> None:

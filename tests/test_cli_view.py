@@ -349,3 +349,12 @@ class TestTerminal:
         """A pipe gets the text itself."""
         done = tree.call("view", PAGER=self.pager(tmp_path, "echo paged"))
         assert "decide" in done.out and "paged" not in done.out
+
+
+def test_a_running_session_is_as_old_as_its_open_steps(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The header counts up to the same now as "running for" below it."""
+    monkeypatch.setattr("ai_trace.cli.times.now", lambda: START + 65)
+    world.running(steps=[step("look")], open_steps=[step("wait", started_at=START + 5, id="f" * 16)])
+
+    shown = world.call("view").out
+    assert "running for 1 m " in shown and "1 m 5 s" in shown.splitlines()[1]

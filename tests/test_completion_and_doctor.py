@@ -39,6 +39,20 @@ def test_bash_completes_commands_options_and_values(capsys: pytest.CaptureFixtur
     assert ["died"] == _completed(script, "ai-trace", "--dir", "x", "list", "--state", "d")
 
 
+@needs_bash
+def test_bash_completes_names_and_ids_of_sessions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A session by its name or by its bare id, unless two have that id."""
+    program = tmp_path / "ai-trace"
+    names = ["my_bot_20260301_173000", "my_bot_20260301_173000-2", "a_20260302_080000", "b_20260302_080000"]
+    program.write_text("#!/bin/sh\n" + "".join(f"echo {name}\n" for name in names))
+    program.chmod(0o700)
+    script = f"PATH='{tmp_path}':$PATH\n" + _script("bash", capsys)
+
+    assert ["20260301_173000", "20260301_173000-2"] == sorted(_completed(script, "ai-trace", "view", "2026"))
+    assert ["my_bot_20260301_173000", "my_bot_20260301_173000-2"] == sorted(_completed(script, "ai-trace", "view", "my"))
+    assert ["a_20260302_080000"] == _completed(script, "ai-trace", "view", "a")
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_accepts_its_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A syntax error would break the user's every new shell."""

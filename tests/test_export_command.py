@@ -103,3 +103,22 @@ def test_a_place_that_cannot_take_a_file_is_a_sentence(world: World, target: str
 
     assert 1 == done.code
     assert "Traceback" not in done.err
+
+
+def test_a_loss_is_told_only_where_there_is_one(world: World, tmp_path: Path) -> None:
+    """A database holds all of a step that this version knows; keys of a later one are counted."""
+    target = str(tmp_path / "all.db")
+    assert "" == world.call("export", "--sqlite", target).err
+    world.session(id="20260226_061320", steps=[step("plan", mood="good", colour="red")])
+    assert "keys of a step unknown to this version: 2" in world.call("export", "--sqlite", target).err
+
+
+def test_trying_again_is_told_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for a collector that is not there knows from the first failure on."""
+    monkeypatch.setattr("ai_trace.exporters.post.FIRST_PAUSE_S", 0.001)
+    with collector() as server:
+        server.answers = [(503, {}, b"busy")] * 2
+        done = world.call("export", "latest", "--otlp", server.url)
+
+    assert 0 == done.code
+    assert 1 == done.err.count("more times") and "503" in done.err

@@ -304,6 +304,21 @@ def test_two_runs_compared_are_a_page_as_safe(payload: str, tmp_path: Path) -> N
     assert "2 differences" in pages[0].text and "only in B" in pages[0].text
 
 
+def test_a_page_of_two_sessions_is_named_by_both(world: World) -> None:
+    """What compares a run with a third one does not overwrite it; `prune` takes all of them along with the run."""
+    import os
+
+    world.session(id="20260227_061320")
+    for other in ("20260226", "20260227"):
+        done = world.call("report", "20260225", "--diff", other)
+        assert str(world.path / f"trader_20260225_061320.diff.trader_{other}_061320.html") == done.out.strip()
+    assert 2 == len(list(world.path.glob("*.diff.*.html")))
+    for path in world.path.glob("trader_20260225*"):
+        os.utime(path, (1, 1))
+    assert 0 == world.call("prune", "--older", "1d", "--yes").code
+    assert [] == list(world.path.glob("trader_20260225*"))
+
+
 def test_a_report_of_nothing_is_a_page(tmp_path: Path) -> None:
     """A session without a step says so."""
     assert "Nothing was recorded" in Parsed(_page(fold([]))).text

@@ -50,6 +50,15 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     }
 )
 
+_GROUPS: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
+    {
+        "look": ("list", "view", "tail", "stats", "grep"),
+        "find out why": ("at", "diff", "report", "serve"),
+        "keep and hand on": ("save", "export"),
+        "take care": ("verify", "repair", "scan", "prune"),
+        "record and set up": ("run", "doctor", "completion"),
+    }
+)
 _WITH_VALUE = ("--dir", "--color")  # options that may stand before the command and take the next word
 _FAREWELL = """
 The folder is --dir, else the environment variable AI_TRACE_DIR, else "traces".
@@ -117,10 +126,14 @@ def _split(argv: list[str]) -> tuple[list[str], str | None, list[str]]:
 
 def _without_command(argv: list[str], out: Output) -> int:
     """`ai-trace -h`, `-V`, and `ai-trace` alone: the help, as an error where it was not asked for."""
-    rows = "\n".join(f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items())
+    wide = max(map(len, COMMANDS))
+    rows = "\n\n".join(
+        "\n".join([f"{title}:", *(f"  {name:<{wide}}  {COMMANDS[name][1]}" for name in names)])
+        for title, names in _GROUPS.items()
+    )
     parser = _parser(
         out, "ai-trace", "The flight recorder for AI agents: see what an agent did.",
-        f"commands:\n{rows}\n{_FAREWELL}",
+        f"{rows}\n{_FAREWELL}",
     )  # fmt: skip
     parser.usage = "ai-trace [-h] [-V] [--dir DIR] COMMAND ..."
     parser.parse_args(argv)

@@ -22,6 +22,10 @@ examples:
   ai-trace completion zsh > "${fpath[1]}/_ai-trace"
   ai-trace completion fish > ~/.config/fish/completions/ai-trace.fish"""
 
+_NAMES_AND_IDS: Final = (  # ids of two sessions are left out: they would be refused
+    "ai-trace list -q 2>/dev/null | "
+    r"sed -n 'p;s/.*_\([0-9]\{8\}_[0-9]\{6\}\)/\1/p' | sort | uniq -u"
+)
 _SHARED: Final = ("--dir", "--color", "--help", "--version")
 
 
@@ -73,7 +77,7 @@ def _bash(commands: list[_Command]) -> str:
     cases = []
     for one in commands:
         words = " ".join(name for option in one.options for name in option.names)
-        sessions = ' $(ai-trace list -q 2>/dev/null) latest' if one.takes_session else ""
+        sessions = f" $({_NAMES_AND_IDS}) latest" if one.takes_session else ""
         cases.append(f'        {one.name}) words="{words} {" ".join(_SHARED)}{sessions}" ;;')
     values = sorted({(name, " ".join(o.choices)) for c in commands for o in c.options if o.choices for name in o.names})
     choices = [f'        {name}) COMPREPLY=($(compgen -W "{words}" -- "$here")); return ;;' for name, words in values]

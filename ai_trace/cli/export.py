@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .. import folder, safe, whole
 from ..exceptions import TraceError
+from ..render import words
 from . import choose
 from .output import Output, Stop
 
@@ -55,7 +56,7 @@ _FORMATS: Final = MappingProxyType(
 def arguments(parser: ArgumentParser) -> None:
     """The options of `export`."""
     add = parser.add_argument
-    add("session", metavar="SESSION", help=choose.HELP.replace(" (the default)", ""))
+    add("session", nargs="?", metavar="SESSION", help=choose.HELP)
     for name, text in _FORMATS.items():
         add(f"--{name}", metavar="FILE|URL" if name == "otlp" else "FILE", help=text)
     add(
@@ -162,7 +163,7 @@ def _refuse(path: str, force: bool, name: str) -> None:
 def _collector(args: Namespace, out: Output) -> Collector:
     from ..exporters.post import Collector, headers_from
 
-    return Collector(args.otlp, headers_from(args.header), wait=out.wait)
+    return Collector(args.otlp, headers_from(args.header), wait=out.wait, say=out.message)
 
 
 def _send(session: Session, to: Collector, losses: Losses, args: Namespace, out: Output) -> int:
@@ -199,7 +200,7 @@ def _follow(source: folder.Entry | str, args: Namespace, out: Output) -> int:
 def _report(sent: int, refused: int, to: Collector, out: Output) -> int:
     lost = to.rejected + refused
     rest = f"; it rejected {lost:,}" if lost else ""
-    out.message(f"{sent - to.rejected:,} spans to {to.url}{rest}", to.told)
+    out.message(f"{words.plural(sent - to.rejected, 'span')} to {to.url}{rest}", to.told)
     return 1 if lost else 0
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .. import folder, reader, safe, search, seek
 from ..record import Record
-from ..render import details
+from ..render import details, words
 from ..render.ink import Style, paint
 from ..session import step_dict
 from . import choose, options, sieve, times
@@ -219,7 +219,7 @@ def _lines(one: Found, matches: list[Match], style: Style, ellipsis: str) -> Ite
     for match in matches[:_SHOWN]:
         yield _shown(match, style, ellipsis)
     if len(matches) > _SHOWN:
-        yield paint([(f"    and in {len(matches) - _SHOWN} more places", "dim")], style)
+        yield paint([(f"    and in {words.plural(len(matches) - _SHOWN, 'more place')}", "dim")], style)
 
 
 def _shown(match: Match, style: Style, ellipsis: str) -> str:

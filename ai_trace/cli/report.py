@@ -34,7 +34,7 @@ def arguments(parser: ArgumentParser) -> None:
     add("-o", "--output", metavar="FILE", help="write to FILE, '-' for standard output (default: beside the journal)")
     add("--force", action="store_true", help="let -o overwrite FILE")
     add("--open", action="store_true", help="open the page in the browser")
-    add("--diff", metavar="B", help="a page of what session B does otherwise than SESSION")
+    add("--diff", metavar="B", help="a page of what session B does otherwise than SESSION: <SESSION>.diff.<B>.html")
 
 
 def run(args: Namespace, out: Output) -> int:
@@ -50,7 +50,9 @@ def run(args: Namespace, out: Output) -> int:
         if args.diff is None:
             return _write(session.paths[0], "html", snapshot.to_html(session), args, out)
         with choose.picked(args.diff, args.dir) as other:
-            return _write(session.paths[0], "diff.html", _diff(session, folder.load(other)), args, out)
+            b = folder.load(other)
+            named = os.path.basename(packed.stem(b.paths[0]))
+            return _write(session.paths[0], f"diff.{named}.html", _diff(session, b), args, out)
 
 
 def _diff(a: Session, b: Session) -> Iterator[str]:

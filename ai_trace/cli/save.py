@@ -28,7 +28,7 @@ _LARGEST = 64 * 1024 * 1024  # bytes; a larger run is not compared with
 HELP = "Write the JSON snapshot and the Markdown postmortem of a session, and print their paths."
 EXAMPLES = """
 examples:
-  ai-trace save latest                 both, beside the journal
+  ai-trace save                        of the newest session, both, beside the journal
   ai-trace save 20260301 --md -o report.md
   ai-trace save latest --json -o - | jq .totals"""
 
@@ -36,7 +36,7 @@ examples:
 def arguments(parser: ArgumentParser) -> None:
     """The options of `save`."""
     add = parser.add_argument
-    add("session", metavar="SESSION", help=choose.HELP.replace(" (the default)", ""))
+    add("session", nargs="?", metavar="SESSION", help=choose.HELP)
     add("--md", action="store_true", help="the postmortem in Markdown")
     add("--json", action="store_true", help="the snapshot in JSON (default: both)")
     add("-o", "--output", metavar="FILE", help="write one of them to FILE, '-' for standard output")

@@ -56,7 +56,7 @@ def arguments(parser: ArgumentParser) -> None:
         "sessions",
         nargs="*",
         metavar="SESSION",
-        help=f"{choose.HELP}; without one: every session of the folder",
+        help=f"{choose.HELP.replace(' (the default)', '')}; without one: every session of the folder",
     )
     add("--by", choices=("name", "agent", "session", "model"), default="name",
         help="what a row stands for (default: name, the step's name)")  # fmt: skip
@@ -157,7 +157,7 @@ def _usage(usage: dict[str, Any], steps: int) -> str:
     sums = ", ".join(
         f"{key.removesuffix('_usd').replace('_', ' ')} {_amount(key, usage[key])}" for key in shown
     )
-    return f"{sums} (logged by {max(said.values()):,} of {steps:,} steps)"
+    return f"{sums} (logged by {max(said.values()):,} of {words.plural(steps, 'step')})"
 
 
 def _share(count: int, found: dict[str, Any]) -> str:

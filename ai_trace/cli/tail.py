@@ -49,7 +49,9 @@ _PREFIX_COLORS: Final = ("36", "33", "35", "32", "34")  # red is for errors
 def arguments(parser: ArgumentParser) -> None:
     """The options of `tail`."""
     add = parser.add_argument
-    add("session", nargs="?", metavar="SESSION", help=choose.HELP.replace(", or '-' for standard input", ""))
+    add("session", nargs="?", metavar="SESSION",
+        help=choose.HELP.replace(", or '-' for standard input", "").replace(" (the default)", "")
+        + "; without one: whatever runs in the folder")
     add("-n", type=options.count, default=_DEFAULT_STEPS, metavar="N",
         help=f"begin with the last N finished steps that fit (default: {_DEFAULT_STEPS})")  # fmt: skip
     sieve.arguments(parser)

@@ -159,7 +159,7 @@ def _show_file(file: File, limit: int, out: Output) -> None:
 def _sentence(finding: Finding, file: File, out: Output) -> str:
     line = f"line {finding.line:,}, " if finding.line else ""
     place = f"{line}byte {finding.offset:,}, {finding.length:,} bytes"
-    around = f"{finding.before:,} whole steps before, {file.after(finding):,} after"
+    around = f"{words.plural(finding.before, 'whole step')} before, {file.after(finding):,} after"
     return f"{place}: {safe.terminal(finding.reason)} {out.paint(f'({around})', DIM)}"
 
 

@@ -74,12 +74,14 @@ class Collector:
         *,
         wait: Callable[[float], object] = time.sleep,
         tries: int = TRIES,
+        say: Callable[[str], object] = lambda text: None,
     ) -> None:
         self.url = _endpoint(url)
         self.rejected = 0
         self.told: list[str] = []
         self._headers = dict(headers or {})
         self._wait = wait
+        self._say = say
         self._tries = tries
         self._form = _JSON
         self._opener = _opener(self.url)
@@ -93,6 +95,11 @@ class Collector:
         """
         why, pause = "", 0.0
         for attempt in range(self._tries):
+            if attempt == 1:
+                self._say(
+                    f"{self.url} did not take the spans ({safe.one_line(why, 300)}); "
+                    f"trying {self._tries - 1} more times"
+                )
             if attempt:
                 self._wait(pause)
             try:

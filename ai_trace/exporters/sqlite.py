@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from .. import disk
 from ..exceptions import TraceError
-from ..record import Record, number
+from ..record import LINE_KEYS, Record, number
 from ..session import Session
 from ..tree import ended_at
 from .losses import Losses
@@ -63,7 +63,6 @@ def add(session: Session, path: str, losses: Losses) -> None:
     Raises:
         TraceError: *path* is no database, or one with other tables of these names; it is as it was.
     """
-    losses.format("keys of a step unknown to this version")
     new = not os.path.lexists(path)
     if new:  # SQLite would make it readable for others
         disk.active.close(disk.active.open(path, disk.APPEND | disk.NEW))
@@ -91,6 +90,9 @@ def _fill(base: sqlite3.Connection, session: Session, losses: Losses) -> None:
     _insert(base, "sessions", _session(key, session))
     for number_of, record in enumerate(session.steps, 1):
         _insert(base, "steps", _step(key, number_of, session.node(record).depth, record))
+        if not record.open:  # in a black box a step has other keys
+            unknown = sum(key not in LINE_KEYS for key in record.data)
+            losses.count("keys of a step unknown to this version", unknown)
         for at, entry in enumerate(record.logs, 1):
             _insert(base, "logs", _log(key, number_of, at, entry))
         record.shed()

@@ -48,7 +48,7 @@ def header(shown: Session, style: Style, *, now: float | None = None) -> Iterato
     color = {"died": "bad", "running": "open"}.get(shown.state, "dim")
     state = safe.one_line(shown.state)
     yield paint([(name, "strong"), (f"  {safe.one_line(shown.id)}", ""), (f"  {state}", color)], style)
-    facts = [words.moment(shown.started_at, utc=style.utc, ms=False), words.duration(shown.duration_ms)]
+    facts = [words.moment(shown.started_at, utc=style.utc, ms=False), words.duration(_span_ms(shown, now))]
     yield paint([(dot.join([*facts, _counts(shown)]), "dim")], style)
     for usage in shown.totals.usage:
         yield paint([(f"{_model(usage.model)}: {_usage(usage.sums, usage.said, usage.steps)}", "dim")], style)
@@ -58,6 +58,13 @@ def header(shown: Session, style: Style, *, now: float | None = None) -> Iterato
     yield from wrapped(said, "strong", style, lines=8)
     for text in remarks(shown):
         yield from wrapped(f"! {safe.one_line(text)}", "warn", style)
+
+
+def _span_ms(shown: Session, now: float | None) -> float | None:
+    """From its first start to its last sign of life; to *now* while it runs, as its open steps are told."""
+    if shown.state != "running" or now is None or shown.started_at is None:
+        return shown.duration_ms
+    return max(now - shown.started_at, 0.0) * 1000
 
 
 def _counts(shown: Session) -> str:
