@@ -217,10 +217,11 @@ class Census:
         self.redacted += sum(redacted for _, redacted in riders)
         ends = list(map(add, began, map(truediv, took, repeat(1000.0))))
         self._see(min(began), max(began), round(max(ends), 6))
-        roots = [n for n, parent in enumerate(parents) if parent == b"null"]
+        roots = [(end, n) for n, (end, parent) in enumerate(zip(ends, parents)) if parent == b"null"]
         if roots:
-            last = max(roots, key=lambda n: (round(ends[n], 6), n))
-            self._crown(round(ends[last], 6), words[outcomes[last]] or "unknown")
+            near = max(roots)[0] - 1e-6  # rounded as `ended_at` does, those may have ended together
+            last, n = max((round(end, 6), n) for end, n in roots if end >= near)
+            self._crown(last, words[outcomes[n]] or "unknown")
         return True
 
     def _count(

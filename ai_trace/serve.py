@@ -3,8 +3,8 @@
 Guarantees:
 - it listens on 127.0.0.1 alone, and answers only requests that name it so (`Host`): a web site that points its
   own name at this address (DNS rebinding) reads nothing;
-- it only reads: GET and HEAD, and no address becomes a path: a session is found by its name among those of the
-  folder, so nothing outside can be asked for;
+- it only reads (what it counted is remembered in the index): GET and HEAD, and no address becomes a path: a
+  session is found by its name among those of the folder, so nothing outside can be asked for;
 - whatever a file holds, the answer is a page or a sentence, and the server goes on.
 
 Other users of this computer can reach 127.0.0.1 as well; end the server when you are done.

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tracemalloc
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -163,6 +164,13 @@ def test_a_file_cut_off_anywhere_gives_what_is_left_and_one_damage(tmp_path: Pat
     assert {0, len(ids)} <= lengths and len(lengths) > 5
 
 
+def _unpacked(packed: bytes) -> bytes:
+    try:
+        return gzip.decompress(packed)
+    except (OSError, EOFError, zlib.error):
+        return b""
+
+
 def test_a_changed_byte_is_damage_and_never_an_exception(tmp_path: Path) -> None:
     """Whatever byte changes: reading ends, with steps or without, and where the data no longer fits it is told."""
     rng = seeded()
@@ -173,8 +181,9 @@ def test_a_changed_byte_is_damage_and_never_an_exception(tmp_path: Path) -> None
         changed = bytearray(whole)
         changed[at] ^= 1 << rng.randrange(8)
         path.write_bytes(changed)
-        assert _items(path)[1], at
-        assert _items(path, check=False)[1], at
+        if _unpacked(changed) != raw:  # a few bits mean nothing
+            assert _items(path)[1], at
+            assert _items(path, check=False)[1], at
     path.write_bytes(whole + b"something else")
     assert (31, ["bytes behind the gzip data"]) == (len(_items(path)[0]), _items(path)[1])
 
