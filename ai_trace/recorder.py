@@ -7,7 +7,7 @@ Guarantees:
 - A forked child never writes to its parent's files: it begins a segment of its own, `<stem>.<n>.jsonl`.
 
 Lock discipline: `_lock` must be held wherever `_journal`, `_box` or the counts change. Who holds it already is
-inside a call of ours, and what it asks for now (from a handler or a finalizer) waits in `_put_off`.
+inside a call of ours, and what it asks meanwhile (from a handler or a finalizer) waits in `_put_off`.
 """
 
 from __future__ import annotations
