@@ -194,7 +194,10 @@ class Recorder:
     def _catch_up(self) -> None:
         """Do what was put off while this thread was inside."""
         while self._put_off:
-            act, args = self._put_off.pop(0)
+            try:
+                act, args = self._put_off.pop(0)
+            except IndexError:  # another thread was quicker
+                return
             act(*args)
 
     # Files
