@@ -8,11 +8,9 @@ Nothing is ever truncated or written over.
 
 from __future__ import annotations
 
-import os
-
 from . import disk
 
-__all__ = ["Journal", "Unsynced", "sync_folder"]
+__all__ = ["Journal", "Unsynced"]
 
 
 class Unsynced(OSError):
@@ -115,8 +113,3 @@ class Journal:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             self._disk.close(fd)
-
-
-def sync_folder(path: str) -> None:
-    """Make the names in the folder of *path* durable."""
-    disk.active.fsync_folder(os.path.dirname(path))

@@ -216,7 +216,7 @@ class Recorder:
                 self._begin_segment()
             else:
                 self.session_id = self._news.session["session_id"] = f"{self._stamp}-{number}"
-            self.path = self._named()
+                self.path = self._named()
         else:
             raise OSError(errno.EEXIST, f"no free name for a journal after {MOST_NAMES} tries", self.path)
         self._journal = book
@@ -225,7 +225,7 @@ class Recorder:
         self._rotate_at_ns = clock.active.wall_ns() + self._most_ns
         if self._sync != "never":
             try:
-                journal.sync_folder(self.path)
+                disk.active.fsync_folder(self._folder)
             except OSError as err:
                 self._news.notice(f"the folder could not be synced ({reason(err)}): a power cut may take the journal")
         return book

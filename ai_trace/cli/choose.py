@@ -20,12 +20,12 @@ from .. import folder
 from . import times
 from .output import Stop
 
-__all__ = ["HELP", "choose", "entries", "missing", "picked"]
+__all__ = ["HELP", "MANY", "STORED", "choose", "entries", "missing", "picked"]
 
-HELP: Final = (
-    "a session: the beginning of its id or name, a file, 'latest' (the default), "
-    "'@-1' (the one before the latest), or '-' for standard input"
-)
+_NAMED: Final = "a session: the beginning of its id or name, a file, 'latest'{}, '@-1' (the one before the latest)"
+STORED: Final = _NAMED.format("")  # where standard input is no session
+HELP: Final = f"{_NAMED.format(' (the default)')}, or '-' for standard input"
+MANY: Final = f"{STORED}, or '-' for standard input; without one: every session of the folder"
 _SUFFIXES: Final = (".jsonl", ".jsonl.gz", ".json", ".live")
 _SHOWN: Final = 10  # candidates in a message
 

@@ -71,7 +71,7 @@ def arguments(parser: options.Parser) -> None:
     add = parser.add_argument
     add("pattern", metavar="PATTERN", help="a regular expression, as Python's re has it; '' fits every step")
     add("sessions", nargs="*", metavar="SESSION",
-        help=f"{choose.HELP.replace(' (the default)', '')}; without one: every session of the folder")  # fmt: skip
+        help=choose.MANY)  # fmt: skip
     add("-F", "--fixed", action="store_true", help="PATTERN is plain text")
     sieve.arguments(parser, grep=False)
     add("--utc", action="store_true", help="times in UTC instead of local time")

@@ -36,7 +36,7 @@ _SHOWN = 20  # damages and open steps told one by one
 def arguments(parser: ArgumentParser) -> None:
     """The options of `repair`."""
     add = parser.add_argument
-    add("session", metavar="SESSION", help=choose.HELP.partition(", or '-'")[0].replace(" (the default)", ""))
+    add("session", metavar="SESSION", help=choose.STORED)
     add("--dry-run", action="store_true", help="say what would be done, and write nothing")
     add("--force", action="store_true", help="overwrite a copy that is there already")
 

@@ -56,7 +56,7 @@ def arguments(parser: ArgumentParser) -> None:
         "sessions",
         nargs="*",
         metavar="SESSION",
-        help=f"{choose.HELP.replace(' (the default)', '')}; without one: every session of the folder",
+        help=choose.MANY,
     )
     add("--by", choices=("name", "agent", "session", "model"), default="name",
         help="what a row stands for (default: name, the step's name)")  # fmt: skip

@@ -50,7 +50,7 @@ def arguments(parser: ArgumentParser) -> None:
     """The options of `tail`."""
     add = parser.add_argument
     add("session", nargs="?", metavar="SESSION",
-        help=choose.HELP.replace(", or '-' for standard input", "").replace(" (the default)", "")
+        help=choose.STORED
         + "; without one: whatever runs in the folder")
     add("-n", type=options.count, default=_DEFAULT_STEPS, metavar="N",
         help=f"begin with the last N finished steps that fit (default: {_DEFAULT_STEPS})")  # fmt: skip

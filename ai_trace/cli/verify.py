@@ -51,7 +51,7 @@ def arguments(parser: ArgumentParser) -> None:
         "sessions",
         nargs="*",
         metavar="SESSION",
-        help=f"{choose.HELP.replace(' (the default)', '')}; without one: every session of the folder",
+        help=choose.MANY,
     )
     add("--head", action="store_true", help="print the last seal of each journal, to be kept elsewhere")
     add("--expect", action="append", default=[], metavar="HEAD",
