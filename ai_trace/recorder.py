@@ -207,8 +207,13 @@ class Recorder:
         return os.path.join(self._folder, f"{self._stem}_{self.session_id}{segment}.jsonl")
 
     def _open_files(self) -> journal.Journal:
-        """Make the journal and the black box under the first free name."""
+        """Make the journal and the black box under the first free name.
+
+        The journal is taken into use last: what Ctrl-C leaves half done before that is done anew.
+        """
         disk.active.mkdir(self._folder)
+        self._news.retell()
+        self._rotate_at_ns = clock.active.wall_ns() + self._most_ns
         for number in range(2, MOST_NAMES):
             if (book := self._claim(self.path)) is not None:
                 break
@@ -219,15 +224,13 @@ class Recorder:
                 self.path = self._named()
         else:
             raise OSError(errno.EEXIST, f"no free name for a journal after {MOST_NAMES} tries", self.path)
-        self._journal = book
-        self._news.retell()
         lifetime.close_at_the_end()
-        self._rotate_at_ns = clock.active.wall_ns() + self._most_ns
         if self._sync != "never":
             try:
                 disk.active.fsync_folder(self._folder)
             except OSError as err:
                 self._news.notice(f"the folder could not be synced ({reason(err)}): a power cut may take the journal")
+        self._journal = book
         return book
 
     def _claim(self, path: str) -> journal.Journal | None:
