@@ -115,14 +115,18 @@ def interrupting(interrupter: Interrupter) -> Iterator[None]:
 def storm(act: Callable[[], None], seconds: float = 1e-4) -> Iterator[None]:
     """*act* is called from a signal handler, again and again, about every *seconds*; POSIX, main thread."""
 
+    over = False
+
     def handler(number: int, frame: FrameType | None) -> None:
-        act()
-        signal.setitimer(signal.ITIMER_REAL, seconds * random.uniform(0.5, 1.5))
+        if not over:  # it may run once more behind the end, and must not set the timer again
+            act()
+            signal.setitimer(signal.ITIMER_REAL, seconds * random.uniform(0.5, 1.5))
 
     before = signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
+        over = True
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
