@@ -79,7 +79,7 @@ class Redactor:
         if (
             (marked.rfind(_LONG) >= 0 and self._long(raw, marked))
             or (64 in raw and self._address(raw))
-            or (45 in raw and raw.rfind(b"--") >= 0 and self._may_hold_flag(raw))
+            or (45 in raw and _side_by_side(raw) and self._may_hold_flag(raw))
             or ((61 in raw or self._colon_before_value(raw)) and self._may_hold_assigned(raw))
         ):
             return self._surely(raw)
@@ -250,6 +250,19 @@ class Redactor:
             source = (shape.raw or shape.pattern).encode()
             expression = self._in_raw[shape] = re.compile(start + b"(?:" + source + b")")
         return expression
+
+
+def _side_by_side(raw: bytes) -> bool:
+    """Whether two dashes stand side by side. A look at each of a few takes a third of the time of a search."""
+    if len(raw) < _SMALL:
+        return raw.rfind(b"--") >= 0
+    place, left = raw.find(b"-"), _FEW
+    while place >= 0 and left:
+        if raw[place + 1] == 45:  # JSON text does not end in a dash
+            return True
+        place = raw.find(b"-", place + 1)
+        left -= 1
+    return place >= 0 and raw.rfind(b"--") >= 0
 
 
 def _beginnings(hints: list[bytes]) -> bytes:
