@@ -225,13 +225,31 @@ class Recorder:
         else:
             raise OSError(errno.EEXIST, f"no free name for a journal after {MOST_NAMES} tries", self.path)
         lifetime.close_at_the_end()
-        if self._sync != "never":
-            try:
-                disk.active.fsync_folder(self._folder)
-            except OSError as err:
-                self._news.notice(f"the folder could not be synced ({reason(err)}): a power cut may take the journal")
+        try:
+            self._sync_folder()
+        except BaseException:  # Ctrl-C: neither file holds anything yet
+            self._take_back(book)
+            raise
         self._journal = book
         return book
+
+    def _sync_folder(self) -> None:
+        if self._sync == "never":
+            return
+        try:
+            disk.active.fsync_folder(self._folder)
+        except Exception as err:
+            self._news.notice(f"the folder could not be synced ({reason(err)}): a power cut may take the journal")
+
+    def _take_back(self, book: journal.Journal) -> None:
+        """Remove the files just made, so that their name is free for the next step."""
+        box, self._box = self._box, None
+        try:
+            disk.active.unlink(book.path)
+        except OSError:
+            pass  # an empty file stays, and the next step takes another name
+        finally:
+            self._let_go_of(book, box)
 
     def _claim(self, path: str) -> journal.Journal | None:
         """Make the files named *path*; None where the name is taken."""

@@ -155,6 +155,9 @@ def _check_interrupt(folder: str, disk: FailingDisk, said: Said) -> None:
     if not said.refused:
         _check_kept(folder, said)
         _check_folder(folder, said)
+        journals = glob.glob(os.path.join(folder, "traces", "*.jsonl"))
+        # Struck at the end of `open`, the call never said that it had made a file.
+        assert disk.failed_in == "open" or all(os.path.getsize(path) for path in journals), f"an empty journal stays ({disk.failed_in})"
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -178,4 +181,5 @@ def test_ctrl_c_inside_any_disk_call_leaves_a_working_tracer(
     """The interrupted call may lose its own record; nothing that had returned is lost, and the next
     step works.
     """
-    run_failing_each_call(_scenario, _check_interrupt, fault)
+    for sync in ("never", "step"):
+        run_failing_each_call(partial(_scenario, sync=sync), _check_interrupt, fault)
