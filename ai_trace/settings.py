@@ -12,6 +12,7 @@ Environment:
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ _SYNC: Final = ("never", "step", "always")
 _NAME: Final = type.__dict__["__name__"].__get__  # past a metaclass's own attribute access
 _SIZES: Final = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
 _AGES: Final = {"s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
+_HOPELESS: Final = {errno.ENAMETOOLONG: "its name is too long", errno.ELOOP: "its symbolic links go round in a circle"}
 # W3C Trace Context, Level 1, 3.2: version "ff" and ids of zeros alone are invalid; later versions may add fields.
 _TRACEPARENT: Final = r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?"
 
@@ -96,7 +98,7 @@ def folder(trace_dir: object) -> str:
         path: Any = os.fspath(cast("os.PathLike[str]", given))
     except Exception:  # no path, or one whose own code fails
         path = None
-    require(type(path) is str and "\0" not in path, "trace_dir must be a path", given)
+    require(type(path) is str and _can_be_named(path), "trace_dir must be a path", given)
     try:
         return os.path.abspath(str(path))
     except OSError as err:
@@ -110,6 +112,9 @@ def check_folder(folder: str) -> None:
     place = folder
     while not os.path.lexists(place):
         place = os.path.dirname(place)
+    # The kernel stops at the first folder that is missing: the names behind it are asked for one by one.
+    for path in [folder, *(os.path.join(place, name) for name in os.path.relpath(folder, place).split(os.sep))]:
+        _refuse_hopeless(folder, path)
     if not os.path.isdir(place):
         raise UsageError(f"trace folder {folder!r} cannot be used: {place!r} is not a folder; choose another trace_dir")
     if not os.access(place, os.W_OK | os.X_OK):
@@ -117,6 +122,19 @@ def check_folder(folder: str) -> None:
             f"trace folder {folder!r} cannot be used: no permission to write in {place!r}; choose another trace_dir, "
             "or set AI_TRACE_ON_ERROR=warn to run without a trace"
         )
+
+
+def _refuse_hopeless(folder: str, path: str) -> None:
+    """Raise where *path* can never come to be: no folder that is made or removed would help."""
+    try:
+        os.stat(path)
+    except OSError as err:
+        if err.errno in _HOPELESS:
+            why = _HOPELESS[err.errno]
+            raise UsageError(
+                f"trace folder {_shown(folder)} cannot be used: {why}; choose another trace_dir, "
+                "or set AI_TRACE_ON_ERROR=warn to run without a trace"
+            ) from err
 
 
 def remote_parent(given: object) -> tuple[str, str | None]:
@@ -127,6 +145,13 @@ def remote_parent(given: object) -> tuple[str, str | None]:
         return found[1], found[2]
     require(given is None, "traceparent must be a W3C traceparent (00-<32 hex>-<16 hex>-<2 hex>)", given)
     return clock.active.trace_id(), None
+
+
+def _can_be_named(path: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:  # half a character, which no file system takes
+        return False
 
 
 def _shown(value: object) -> str:

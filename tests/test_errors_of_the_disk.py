@@ -162,6 +162,29 @@ def test_construction_names_the_path_and_the_remedy(tmp_path: Path) -> None:
             ai_trace.Tracer("agent", place)
 
 
+def test_a_folder_that_can_never_be_is_refused_at_construction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too long a name (below a missing folder, too), links in a circle: a sentence, or counted drops where asked."""
+    (tmp_path / "circle").symlink_to("circle")
+    long, deep = "x" * 300, "/".join(["y" * 200] * 30)
+    hopeless = {"name is too long": (long, f"missing/{long}/more", deep), "circle": ("circle", "circle/below")}
+    for says, places in hopeless.items():
+        for place in places:
+            with pytest.raises(ai_trace.UsageError, match=f"{says}.*another trace_dir"):
+                ai_trace.Tracer("agent", tmp_path / place)
+    with pytest.raises(ai_trace.UsageError, match="must be a path"):
+        ai_trace.Tracer("agent", "half a character: \ud800")
+    monkeypatch.setenv("AI_TRACE_ON_ERROR", "warn")
+    for place in (long, "circle"):
+        tracer = ai_trace.Tracer("agent", tmp_path / place)
+        with tracer.step("lost"):
+            pass
+        tracer.close()
+        assert list(tracer.dropped.values()) == [1], tracer.dropped
+    assert os.listdir(tmp_path) == ["circle"]
+
+
 def test_a_folder_of_somebody_else_is_refused_or_counted(tmp_path: Path) -> None:
     """Without the right to write, construction says so; with AI_TRACE_ON_ERROR=warn the steps are counted."""
     if os.geteuid() != 0:
