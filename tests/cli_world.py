@@ -273,5 +273,5 @@ def spawn(
     options.setdefault("stderr", subprocess.PIPE)
     options.setdefault("stdin", subprocess.DEVNULL)
     return subprocess.run(
-        command(*words, flags=flags), env=environment(**(variables or {})), timeout=120, **options
+        command(*words, flags=flags), env=environment(**(variables or {})), timeout=600, **options
     )

@@ -112,7 +112,7 @@ class Collector:
     def good(self) -> list[tuple[str, dict[str, str], bytes]]:
         return [request for request in self.requests if request[1].get("x-answer") == "200"]
 
-    def wait_for(self, count: int, seconds: float = 60.0) -> None:
+    def wait_for(self, count: int, seconds: float = 600.0) -> None:
         """Until *count* spans have been taken."""
         with self.arrived:
             assert self.arrived.wait_for(lambda: len(self.taken) >= count, seconds), len(self.taken)

@@ -61,7 +61,7 @@ def steps_of(tracer: Tracer) -> list[Any]:
 
 
 def fetch(url: str, data: bytes | None = None) -> bytes:
-    with urllib.request.urlopen(url, data, timeout=30) as response:
+    with urllib.request.urlopen(url, data, timeout=600) as response:
         body = response.read()
     assert isinstance(body, bytes)
     return body
@@ -123,7 +123,7 @@ def test_everything_is_put_back(url: str, tracer: Tracer) -> None:
 def test_one_opener_alone(url: str, tracer: Tracer) -> None:
     """A single object can be instrumented; the others are not."""
     opener = instrument(urllib.request.build_opener(), tracer=tracer)
-    opener.open(f"{url}/200", timeout=30).close()
+    opener.open(f"{url}/200", timeout=600).close()
     fetch(f"{url}/200")
     assert len(steps_of(tracer)) == 1
     uninstrument(opener)

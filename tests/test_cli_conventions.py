@@ -389,7 +389,7 @@ def test_closed_streams(rich: World, words: list[str]) -> None:
             ["sh", "-c", script, "sh", *command("--dir", str(rich.path), *words)],
             capture_output=True,
             env=environment(),
-            timeout=120,
+            timeout=600,
         )
 
     closed = shell(">&-")
@@ -411,7 +411,7 @@ def test_ctrl_c_ends_with_130(world: World) -> None:
     process.stdout.readline()  # it has begun
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=600)
     assert 130 == process.returncode
     assert b"Traceback" not in err
     assert out.endswith(b"\x1b[0m")
@@ -431,7 +431,7 @@ def test_starting_is_cheap() -> None:
         [sys.executable, "-S", "-c", code, os.devnull + "-none", "list", "--json"],
         capture_output=True,
         env=environment(),
-        timeout=60,
+        timeout=600,
     )
     assert (b"[]\n", b"0\n") == (done.stdout, done.stderr)
 
@@ -481,7 +481,8 @@ def test_spans() -> None:
         ("1h30m", 5400),
         ("1.5h", 5400),
     ):
-        assert abs(times.now() - seconds - times.parse(text)) < 5
+        before, found, after = times.now(), times.parse(text), times.now()
+        assert before - 0.001 <= found + seconds <= after + 0.001
     for text in (
         "",
         "m",

@@ -119,12 +119,13 @@ def test_the_local_time_zone_is_not_in_the_files(
 
 def test_the_real_clocks_agree_with_the_system(tmp_path: Path) -> None:
     """No double here: an hour is not mistaken for a second."""
-    before = time.time()
+    before, began = time.time(), time.perf_counter()
     tracer, records = _record(tmp_path)
     tracer.close()
+    after, took = time.time(), time.perf_counter() - began
     for record in records:
-        assert before - 0.01 <= record["started_at"] <= record["finished_at"] <= time.time() + 0.01
-        assert record["duration_ms"] <= (time.time() - before) * 1000
+        assert before - 1 <= record["started_at"] <= record["finished_at"] + 1 <= after + 2  # it may be set meanwhile
+        assert record["duration_ms"] <= took * 1000 + 1
 
 
 def test_a_step_in_a_process_that_sleeps_shows_a_true_duration(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_a_session_that_runs_arrives_as_it_happens(world: World, server: Collect
     world.ends(path, rows(3)[0])
     server.wait_for(3)
     world.end(path)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=600)
 
     assert (0, ["step 1", "step 2", "step 3"]) == (process.returncode, names(server))
     assert b"3 spans to" in told
@@ -72,7 +72,7 @@ def test_a_forwarder_that_was_killed_goes_on_where_it_stood(world: World, server
     world.ends(path, rows(3)[0])
     server.wait_for(3)  # the second batch came, so the first one's state was written
     process.send_signal(signal.SIGKILL)
-    process.wait(60)
+    process.wait(600)
     sent = json.loads(Path(state_path(str(path))).read_text())
     world.ends(path, rows(4)[0])
     world.end(path)
@@ -108,7 +108,7 @@ def test_what_an_agent_left_open_when_it_was_killed_arrives(tmp_path: Path, serv
     agent.kill()
     agent.communicate()
 
-    assert 0 == process.wait(60)
+    assert 0 == process.wait(600)
     found = {span["name"]: span for span in server.taken}
     assert (3, {"run", "plan", "act"}) == (len(server.taken), set(found))
     assert found["run"]["spanId"] == found["plan"]["parentSpanId"] == found["act"]["parentSpanId"]

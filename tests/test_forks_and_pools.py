@@ -63,7 +63,7 @@ def test_work_done_in_other_processes_is_recorded_under_its_parent(
     program, folder = tmp_path / "program.py", tmp_path / "traces"
     program.write_text(PROGRAM)
     command = [sys.executable, str(program), str(folder), kind, method]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     loaded = [entry.load() for entry in ai_trace.sessions(folder)]
     steps = [step for session in loaded for step in session.steps]
@@ -81,7 +81,7 @@ def test_work_done_in_other_processes_is_recorded_under_its_parent(
 def _run(code: str, folder: Path) -> list[Any]:
     head = "import os, sys, threading, warnings\nwarnings.simplefilter('ignore')\nimport ai_trace\n"
     command = [sys.executable, "-c", head + code, str(folder)]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return [step for entry in ai_trace.sessions(folder) for step in entry.load().steps]
 

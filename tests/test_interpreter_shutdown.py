@@ -106,9 +106,10 @@ def test_daemon_threads_that_record_while_the_interpreter_ends_do_not_delay_or_c
         "    while True:\n"
         "        with tracer.step('busy') as step: step.log('x' * 1000)\n"
         "for _ in range(4): threading.Thread(target=work, daemon=True).start()\n"
-        "import time; time.sleep(0.1)\n"
+        "import time\n"
+        "while tracer.summary()['steps'] < 20: time.sleep(0.01)\n"
     )
-    done = run(code, str(tmp_path), cwd=ROOT, timeout=60)
+    done = run(code, str(tmp_path), cwd=ROOT, timeout=600)
     assert "Traceback" not in done.stderr and "Fatal" not in done.stderr, done.stderr
     session = ai_trace.load(next(iter(ai_trace.sessions(tmp_path))))
     assert {"finished", "busy"} <= {step.name for step in session.steps}
@@ -124,7 +125,7 @@ def test_an_executor_that_shuts_down_at_exit_records_to_its_end(tmp_path: Path) 
         "    with tracer.step('pooled', n=n): pass\n"
         "for n in range(200): pool.submit(work, n)\n"
     )
-    done = run(code, str(tmp_path), cwd=ROOT, timeout=60)
+    done = run(code, str(tmp_path), cwd=ROOT, timeout=600)
     assert (done.stdout, done.stderr) == ("", "")
     steps = [step for entry in ai_trace.sessions(tmp_path) for step in entry.load().steps]
     assert sum(step.name == "pooled" for step in steps) == 200

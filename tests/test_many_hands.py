@@ -182,7 +182,7 @@ def test_a_fork_while_another_thread_records_never_hangs(tmp_path: Path) -> None
         "    assert os.waitpid(pid, 0)[1] == 0\n"
         "stop.set(); thread.join(); tracer.close()\n"
     )
-    run(code, str(tmp_path), timeout=120)
+    run(code, str(tmp_path), timeout=600)
     hands = Counter(
         r["context"]["hand"] for r in lines(tmp_path) if r["name"] == "inner" and r["context"]["hand"] < 9
     )

@@ -959,9 +959,9 @@ def test_propagate_into_threads(family):
     meet = threading.Barrier(4)
 
     def work(x):
-        meet.wait(60)
+        meet.wait(600)
         with family.step("work") as step:
-            meet.wait(60)
+            meet.wait(600)
             return x, family.parent(step), born(family)
 
     with ThreadPoolExecutor(4) as pool:

@@ -41,7 +41,7 @@ def fixture_server(world: World) -> Iterator[Server]:
 
 
 def _ask(server: Server, path: str, method: str = "GET", **headers: str) -> tuple[int, http.client.HTTPMessage, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=600)
     try:
         connection.request(method, path, headers=headers)
         answer = connection.getresponse()
@@ -183,7 +183,7 @@ def test_a_running_session_tells_each_change_and_its_end(server: Server, world: 
     assert '"live":"/session/trader_20260301_000000/events"' in page[2]
     assert "connect-src 'self'" in page[1]["Content-Security-Policy"]
 
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=600)
     connection.request("GET", "/session/trader_20260301_000000/events")
     answer = connection.getresponse()
     assert answer.headers["Content-Type"] == "text/event-stream"
@@ -225,7 +225,7 @@ def test_ctrl_c_ends_the_command_without_a_traceback(world: World) -> None:
     assert process.stdout is not None
     said = process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
 
     assert "http://127.0.0.1:" in said
     assert (0, "", "") == (process.returncode, out, err)

@@ -48,16 +48,17 @@ def _whole_lines(path: Path) -> list[dict[str, Any]]:
 def test_a_signal_handler_that_traces_tears_nothing_and_loses_nothing(tmp_path: Path) -> None:
     """Handler and agent record with one tracer; every step of both is a whole line, each exactly once."""
     said: list[str] = []
+    handled: list[str] = []
 
     def handle() -> None:
         with tracer.step("in the handler") as step:
             step.log(n=len(said))
-        said.append(step.id)
+        handled.append(step.id)
 
     with ai_trace.Tracer("agent", tmp_path) as tracer:
         with storm(handle):
             until = time.monotonic() + SECONDS
-            while time.monotonic() < until:
+            while time.monotonic() < until or len(handled) <= 10:
                 with tracer.step("outer") as outer:
                     outer.log("x" * 200)
                     with tracer.step("inner"):
@@ -65,9 +66,8 @@ def test_a_signal_handler_that_traces_tears_nothing_and_loses_nothing(tmp_path: 
                 said.append(outer.id)
         ids = [record["id"] for record in lines(tmp_path)]
     assert len(ids) == len(set(ids))
-    assert set(said) <= set(ids)
+    assert {*said, *handled} <= set(ids)
     assert tracer.dropped == {}
-    assert sum(record["name"] == "in the handler" for record in lines(tmp_path)) > 10
 
 
 @timers
@@ -120,7 +120,7 @@ def _interrupted(interrupter: Interrupter, *, opened: bool) -> None:
             pass
         elsewhere = threading.Thread(target=lambda: tracer.step("elsewhere").start().finish())
         elsewhere.start()
-        elsewhere.join(10)
+        elsewhere.join(600)
         assert not elsewhere.is_alive(), f"the lock is held for ever ({interrupter.where})"
         with tracer.step("after") as after:
             after.log("still here")

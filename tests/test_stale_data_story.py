@@ -15,7 +15,7 @@ def test_the_example_names_the_value_its_age_and_the_newer_one_that_was_not_used
     """The agent decides on its first reading; `at` says so, and where the newer one was logged."""
     done = subprocess.run(
         [sys.executable, "-m", "examples.stale_data"],
-        cwd=tmp_path, env=environment(COLUMNS="200"), capture_output=True, text=True, encoding="utf-8", timeout=120,
+        cwd=tmp_path, env=environment(COLUMNS="200"), capture_output=True, text=True, encoding="utf-8", timeout=600,
     )  # fmt: skip
 
     assert (0, "") == (done.returncode, done.stderr)
@@ -38,7 +38,7 @@ def test_a_decision_on_a_reading_that_still_holds_is_not_stale(tmp_path: Path) -
     """Of the modules that needed no mending, nothing newer was there."""
     subprocess.run(
         [sys.executable, "-m", "examples.stale_data", "bisect.py", "shlex.py"],
-        cwd=tmp_path, env=environment(), check=True, stdout=subprocess.DEVNULL, timeout=120,
+        cwd=tmp_path, env=environment(), check=True, stdout=subprocess.DEVNULL, timeout=600,
     )  # fmt: skip
     (journal,) = os.listdir(tmp_path / "traces")
     path = str(tmp_path / "traces" / journal)
