@@ -5,7 +5,9 @@ and one of 20,000 steps with a prompt of 20 KB. Each command is a process of its
 base is a process, too: `for line in file: json.loads(line)` over the same bytes. Base and commands take turns,
 and a figure is the median of its runs, so a ratio holds where seconds do not. *cold* is without an index
 (deleted before each run), *warm* with the one that a run left behind. Memory is the peak of the largest
-process.
+process. Beside the seconds on the wall stand those of the processors, of helper processes too: on a machine
+that has other work, the ratio of those is the one to believe. The bytecode is compiled before anything is
+measured, as an installer does it.
 
 Peers are measured where they are: `jq`, DuckDB (its Python package or its program), and the older package's
 command line, given its folder: `--older PATH`.
@@ -47,15 +49,18 @@ FROM read_json_auto('{path}/*.jsonl', format='newline_delimited', maximum_object
 """
 JQ = "reduce inputs as $s ({}; .[$s.name] |= {n: (.n + 1), ms: (.ms + $s.duration_ms)})"
 SIZES = {"small steps": 1_000_000, "sessions": 10_000, "large steps": 20_000}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 PROMPTS = [json.dumps(text) for text in source(19_000, 32)]
 
 
 class Run(NamedTuple):
-    """One process: its wall seconds and its peak memory in MiB; seconds to the first byte it wrote."""
+    """One process: its wall seconds, its peak memory in MiB, seconds to the first byte it wrote; and seconds of
+    the processors, its own children's included."""
 
     seconds: float
     mib: float
     first: float
+    cpu: float
 
 
 def line(number: int, random_: random.Random, context: str, parent: str | None = None) -> str:
@@ -127,7 +132,7 @@ def run(command: list[str], *, first_line: bool = False) -> Run:
     """Run *command* with its output thrown away; with *first_line* it is left alone after the first."""
     with tempfile.TemporaryFile() as errors:
         began = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, cwd=ROOT)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, cwd=ROOT, env=ENVIRONMENT)
         assert process.stdout is not None
         process.stdout.readline() if first_line else process.stdout.read(1)
         first = time.perf_counter() - began
@@ -141,7 +146,16 @@ def run(command: list[str], *, first_line: bool = False) -> Run:
         if process.returncode and not first_line:
             errors.seek(0)
             raise RuntimeError(f"{command}: {process.returncode}: {errors.read().decode()[-500:]}")
-    return Run(seconds, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10), first)
+    cpu = usage.ru_utime + usage.ru_stime  # of the process and of all children that it waited for
+    return Run(seconds, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10), first, cpu)
+
+
+def compile_all(folder: str) -> None:
+    """Have the bytecode of the package in *folder*, where all that is measured finds it."""
+    ENVIRONMENT["PYTHONPYCACHEPREFIX"] = folder
+    for _ in range(2):  # the standard library's too, as far as it is used: by a run of it
+        run([sys.executable, "-m", "compileall", "-q", "ai_trace"])
+        run(ours(folder, "list"))
 
 
 def ours(place: str, *words: str) -> list[str]:
@@ -167,7 +181,7 @@ def works(places: dict[str, str], scale: int) -> list[Work]:
         Work("stats, many sessions", "sessions", ("stats",)),
         Work("tail -n 20 --no-follow", "small steps", ("tail", "latest", "-n", "20", "--no-follow")),
         Work("view --last 20", "small steps", ("view", "--last", "20")),
-        Work("view | head", "small steps", ("view",), True),
+        Work("view, first line", "small steps", ("view",), True),
         Work("view --step ID", "small steps", ("view", "--step", step)),
     ]
 
@@ -184,13 +198,20 @@ def measure(work: Work, place: str, rounds: int) -> dict[str, Any]:
         run(ours(place, "stats"))
         run(ours(place, "list", "-n", "0"))
         runs["warm"].append(run(ours(place, *work.words), first_line=work.first_line))
-    figures: dict[str, Any] = {}
-    base = statistics.median(one.seconds for one in runs["base"])
-    for name, found in runs.items():
-        seconds = statistics.median(one.first if work.first_line and name != "base" else one.seconds for one in found)
-        mib = round(max(one.mib for one in found), 1)
-        figures[name] = {"seconds": round(seconds, 3), "ratio": round(seconds / base, 4), "peak_mib": mib}
-    return figures
+    return {name: figures(found, runs["base"], first=work.first_line and name != "base") for name, found in runs.items()}
+
+
+def figures(found: list[Run], base: list[Run], *, first: bool = False) -> dict[str, float]:
+    """The medians of *found*, and their ratios to those of *base*; with *first* the time to the first line."""
+    seconds = statistics.median(one.first if first else one.seconds for one in found)
+    cpu = statistics.median(one.cpu for one in found)
+    return {
+        "seconds": round(seconds, 3),
+        "ratio": round(seconds / statistics.median(one.seconds for one in base), 4),
+        "cpu_seconds": round(cpu, 3),
+        "cpu_ratio": round(cpu / statistics.median(one.cpu for one in base), 4),
+        "peak_mib": round(max(one.mib for one in found), 1),
+    }
 
 
 def peers(place: str, older: str | None) -> dict[str, list[str]]:
@@ -219,26 +240,30 @@ def compare(place: str, older: str | None, rounds: int) -> dict[str, dict[str, A
         except RuntimeError as error:
             found[name] = {"failed": str(error)[-200:]}
             continue
-        seconds = statistics.median(peer.seconds for _, peer in pairs)
-        base = statistics.median(loop.seconds for loop, _ in pairs)
-        mib = round(max(peer.mib for _, peer in pairs), 1)
-        found[name] = {"seconds": round(seconds, 3), "ratio": round(seconds / base, 4), "peak_mib": mib}
+        found[name] = figures([peer for _, peer in pairs], [loop for loop, _ in pairs])
     return found
 
 
 def show(results: dict[str, Any]) -> None:
-    print(f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores")
-    print(f"{'work':<26} {'loop s':>7} {'cold s':>8} {'x loop':>7} {'MiB':>6} {'warm s':>8} {'x loop':>7} {'MiB':>6}")
+    """Two tables in Markdown, as the README has them."""
+    print(f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, medians of "
+          f"{results['rounds']}; seconds on the wall / of the processors, and their ratios to the loop")  # fmt: skip
+    print("\n| work | loop, s | cold, s | × loop | MiB | warm, s | × loop | MiB |\n|---|--:|--:|--:|--:|--:|--:|--:|")
     for name, row in results["works"].items():
-        cells = [f"{row['base']['seconds']:>7.2f}"]
-        for kind in ("cold", "warm"):
-            figures = row[kind]
-            cells.append(f"{figures['seconds']:>8.3f} {figures['ratio']:>7.3f} {figures['peak_mib']:>6.0f}")
-        print(f"{name:<26} {' '.join(cells)}")
+        print(f"| {name} | {_seconds(row['base'])} | {_cells(row['cold'])} | {_cells(row['warm'])} |")
+    if results["peers"]:
+        print("\n| peer | s | × loop | MiB |\n|---|--:|--:|--:|")
     for corpus, found in results["peers"].items():
         for name, row in found.items():
-            told = row.get("failed") or f"{row['seconds']:>8.3f} {row['ratio']:>7.3f} {row['peak_mib']:>6.0f}"
-            print(f"{f'{name}, {corpus}':<34} {told}")
+            print(f"| {name}, {corpus} | {row.get('failed') or _cells(row)} |")
+
+
+def _seconds(row: dict[str, float]) -> str:
+    return f"{row['seconds']:.2f} / {row['cpu_seconds']:.2f}"
+
+
+def _cells(row: dict[str, float]) -> str:
+    return f"{_seconds(row)} | {row['ratio']:.2f} / {row['cpu_ratio']:.2f} | {row['peak_mib']:.0f}"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -246,19 +271,21 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--small", action="store_true", help="a fiftieth of the corpora, for a quick run")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each figure (default 3)")
-    parser.add_argument("--only", metavar="TEXT", default="", help="only the works whose name holds TEXT")
+    parser.add_argument("--only", metavar="TEXT", default="", help="only the works whose name holds TEXT, or 'peers'")
     parser.add_argument("--older", metavar="PATH", help="folder that holds the older package's `ai_trace`")
     parser.add_argument("--folder", metavar="DIR", help="keep the corpora here, and use those that are")
     args = parser.parse_args(argv)
     scale = 50 if args.small else 1
     with tempfile.TemporaryDirectory(prefix="reading-") as place:
         folder = args.folder or place
+        os.makedirs(folder, exist_ok=True)
         made = args.folder and os.path.isdir(os.path.join(folder, "large-steps"))
         places = {name: os.path.join(folder, name.replace(" ", "-")) for name in SIZES} if made else corpora(folder, scale)
+        compile_all(os.path.join(place, "bytecode"))
         todo = [work for work in works(places, scale) if args.only in work.name]
         results: dict[str, Any] = {"python": platform.python_version(), "scale": scale, "rounds": args.rounds}
         results["works"] = {work.name: measure(work, places[work.corpus], args.rounds) for work in todo}
-        compared = () if args.only else ("small steps", "large steps")
+        compared = () if args.only and "peers" not in args.only else ("small steps", "large steps")
         results["peers"] = {name: compare(places[name], args.older, args.rounds) for name in compared}
     print(json.dumps(results)) if args.json else show(results)
     return 0
