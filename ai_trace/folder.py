@@ -2,7 +2,8 @@
 
 A session is a journal, the black box beside it, and the segments of forked children. Files belong together by
 the trace id in their headers, and by name where there is none (the older package's files, a box not yet
-begun). Names alone tell agent and time, so that a list of ten thousand sessions opens no file.
+begun). Names alone tell agent and time, so that a list of ten thousand sessions opens next to no file: only
+the newest of those that began in the same second are asked which was first.
 
 Guarantees: whatever else lies in the folder (FIFOs, folders, links in a circle, other people's files) is
 passed over, and nothing hangs.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -28,8 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["Entry", "entry", "header_in", "load", "segments", "sessions", "split_name"]
 
 _FILE: Final = re.compile(r"(?P<stem>.+?)(?:\.(?P<n>[0-9]{1,9}))?\.(?P<kind>jsonl(?:\.gz)?|live|json)", re.DOTALL)
-_STEM: Final = re.compile(r"(?:(?P<agent>.*)_)?(?P<id>(?P<time>[0-9]{8}_[0-9]{6})(?:-[0-9]+)?)", re.DOTALL)
+_STEM: Final = re.compile(r"(?:(?P<agent>.*)_)?(?P<id>(?P<time>[0-9]{8}_[0-9]{6})(?:-(?P<n>[0-9]{1,9}))?)", re.DOTALL)
 _HEAD: Final = 64 * 1024  # bytes looked at to learn whose file it is
+_ASKED: Final = 256  # of the newest sessions, how many are opened where names do not tell which is newer
 
 
 class _File(NamedTuple):
@@ -84,6 +87,11 @@ class Entry:
         return number(self.head.get("started_at"))
 
     @property
+    def number(self) -> int:
+        """Of the sessions of one agent that began in the same second, which one: 1, 2, ..., as the name says."""
+        return int(self._named["n"] or 1) if self._named else 1
+
+    @property
     def state(self) -> str:
         """ "running", "ended", "died" or "unknown", as of now."""
         return together([state for _, state in map(box_and_state, self.boxes)])
@@ -120,11 +128,28 @@ _KINDS: Final = ("jsonl", "jsonl.gz", "live", "json")
 def sessions(trace_dir: str | os.PathLike[str] = "traces") -> list[Entry]:
     """The sessions in *trace_dir*, newest first; none where the folder does not exist.
 
+    Those that began in the same second are ordered by their headers, as far as they are among the newest.
+
     Raises:
         NotATrace: *trace_dir* is no folder or cannot be read.
     """
-    entries = _entries(list(_files(os.fspath(trace_dir))))
-    return sorted(entries, key=lambda entry: (entry.started_at or entry.modified, entry.name), reverse=True)
+    found = _entries(list(_files(os.fspath(trace_dir))))
+    entries = sorted(found, key=lambda entry: (_second(entry), entry.number, entry.name), reverse=True)
+    shared = Counter(map(_second, entries[:_ASKED]))
+    newest = [(_moment(one) if shared[_second(one)] > 1 else _second(one), one) for one in entries[:_ASKED]]
+    newest.sort(key=lambda one: one[0], reverse=True)  # stable: what begins in one moment stays as it was
+    return [one for _, one in newest] + entries[_ASKED:]
+
+
+def _second(entry: Entry) -> float:
+    started = entry.started_at
+    return entry.modified if started is None else started
+
+
+def _moment(entry: Entry) -> float:
+    """When *entry* began, within the second that its name says; a file without a header may have just begun."""
+    second, said = _second(entry), number(entry.head.get("started_at"))
+    return min(max(entry.modified if said is None else said, second), second + 0.999_999)
 
 
 def load(session: str | os.PathLike[str] | Entry) -> Session:

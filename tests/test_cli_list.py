@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli_world import START, World, step
+from ai_trace import folder
+from tests.cli_world import START, World, line, step
 
 
 @pytest.fixture(name="world")
@@ -45,6 +46,41 @@ def test_newest_first(three: World) -> None:
     assert ["20260227_061320", "20260226_061320", "20260225_061320"] == [row.split()[0] for row in rows[1:]]
     assert "2.50 s" in rows[1] and "failed" in rows[1] and "ended" in rows[3]
     assert "died" in rows[2] and "1+1" in rows[2]
+
+
+def test_sessions_of_one_second_stand_in_the_order_in_which_they_began(world: World) -> None:
+    """Whatever their agents and numbers: `list`, `latest` and `@-1` go by the true start, by the number without one."""
+    for agent, id, start in (
+        ("alpha", "20260225_061320", 0.9),
+        ("zulu", "20260225_061320", 0.1),
+        ("zulu", "20260225_061320-2", 0.3),
+        ("zulu", "20260225_061320-10", 0.5),
+        ("zulu", "20260225_061321", -7.0),  # a header that contradicts the name changes nothing
+    ):
+        world.session(agent, id, start=START + start)
+
+    order = ["zulu_20260225_061321", "alpha_20260225_061320"]
+    order += [f"zulu_20260225_061320{number}" for number in ("-10", "-2", "")]
+    assert order == world.call("list", "-q").out.split()
+    for back, name in enumerate(order):
+        found = json.loads(world.call("view", f"@-{back}" if back else "latest", "--json").out)
+        assert name == f"{found['agent']}_{found['session_id']}"
+
+
+def test_sessions_of_one_second_without_headers_stand_by_their_numbers(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten is after two; of very many only the newest are opened, and all are listed."""
+    world.path.mkdir()
+    for number in range(1, 301):
+        name = f"bot_20240301_120000-{number}" if number > 1 else "bot_20240301_120000"
+        (world.path / f"{name}.jsonl").write_bytes(line(step("scan")))
+    opened: set[str] = set()
+    fetch = folder.fetch
+    monkeypatch.setattr(folder, "fetch", lambda path, *where: opened.add(path) or fetch(path, *where))
+
+    assert [*range(300, 0, -1)] == [entry.number for entry in folder.sessions(world.path)]
+    assert len(opened) <= 256
 
 
 def test_json_has_stable_keys(three: World) -> None:
