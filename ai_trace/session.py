@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .record import FORMAT, VERSION, Damage, Record, number
 from .totals import Totals, count, duration_of
-from .tree import Node, ended_at, end_key, innermost_failure, link, walk
+from .tree import Node, ended_at, end_key, innermost_cancelled, innermost_failure, link, walk
 
 if TYPE_CHECKING:
     from .provenance import Knowledge
@@ -113,11 +113,19 @@ class Session:
     @property
     def fatal_error(self) -> Record | None:
         """The innermost step whose failure ended the run, where the last root to end failed; else None."""
-        ended = [node for node in self.tree if not node.record.open]
-        if not ended:
-            return None
-        last = max(ended, key=end_key)
-        return innermost_failure(last).record if last.record.outcome == "error" else None
+        last = self._last_root()
+        return innermost_failure(last).record if last and last.record.outcome == "error" else None
+
+    @property
+    def stopped_in(self) -> Record | None:
+        """The innermost step that was cancelled (Ctrl-C, an exit, a task's end), where the last root to end was; else
+        None: a step inside a run that went on was cancelled, and nothing was stopped."""
+        last = self._last_root()
+        return innermost_cancelled(last).record if last and last.record.outcome == "cancelled" else None
+
+    def _last_root(self) -> Node | None:
+        """The outermost step that ended last."""
+        return max((node for node in self.tree if not node.record.open), key=end_key, default=None)
 
     def find(self, prefix: str) -> list[Record]:
         """The steps whose id is *prefix*, or else all those whose id starts with it."""

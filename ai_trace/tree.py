@@ -13,7 +13,7 @@ from math import inf
 from .record import Record, number
 from .totals import duration_of
 
-__all__ = ["Node", "Faults", "link", "walk", "innermost_failure", "ended_at", "end_key"]
+__all__ = ["Node", "Faults", "link", "walk", "innermost_failure", "innermost_cancelled", "ended_at", "end_key"]
 
 
 class Node:
@@ -82,6 +82,24 @@ def innermost_failure(node: Node) -> Node:
     while failed := [child for child in node.children if child.record.outcome == "error"]:
         node = max(failed, key=end_key)
     return node
+
+
+def innermost_cancelled(node: Node) -> Node:
+    """Down from a cancelled *node* to where it was stopped: each time to the cancelled step inside that ended last.
+
+    One that was survived stopped nothing: another step began after it, and what ended the outer one was not the same.
+    """
+    while cancelled := [child for child in node.children if child.record.outcome == "cancelled"]:
+        last = max(cancelled, key=end_key)
+        if last.record.error != node.record.error and _went_on(node, last):
+            break
+        node = last
+    return node
+
+
+def _went_on(node: Node, child: Node) -> bool:
+    end = ended_at(child.record)
+    return end is not None and any((number(one.record.started_at) or end) > end for one in node.children)
 
 
 def ended_at(record: Record) -> float | None:

@@ -31,6 +31,25 @@ def _failed_run() -> list[Record]:
     ]  # fmt: skip
 
 
+def _cancelled(n: int, parent: int | None = None, error: str = "KeyboardInterrupt", **more: Any) -> Record:
+    return step(n, parent, outcome="cancelled", error=error, **more)
+
+
+def _stopped_run() -> list[Record]:
+    """Ctrl-C in a call, after a task that was cancelled and survived; a step that cleans up after the call."""
+    return [
+        _cancelled(1, name="run", duration_ms=9000.0),
+        _cancelled(2, 1, "CancelledError", name="too slow"),
+        _cancelled(5, 1, name="call", context={"prompt": "why?"}, logs=[{"_t": T0 + 5, "tokens": 17}]),
+        step(8, 1, name="clean up"),
+    ]
+
+
+def _survived_run() -> list[Record]:
+    """A task that was cancelled in a run that went on and ended well."""
+    return [step(1, duration_ms=9000.0), _cancelled(2, 1, "CancelledError"), step(4, 1)]
+
+
 def _page(session: Session) -> str:
     return "\n".join(markdown.lines(session, now=T0 + 100)) + "\n"
 
@@ -71,6 +90,25 @@ def test_a_survived_failure_and_the_one_that_ended_the_run_are_both_shown() -> N
     assert "| 1 | `early` | `ValueError: boom` |" in sections["All failures"]
 
 
+def test_a_run_that_was_stopped_shows_where_and_by_what() -> None:
+    """The innermost step that Ctrl-C went through, what it saw and logged, and no word of failure."""
+    sections = _sections(_page(fold(_stopped_run())))
+    scene = sections["Where it was stopped"]
+
+    order = ["`run` 🚫", "**`call`** 🚫", "`prompt`: `why?`", "`tokens` = `17`", "**What stopped it:** `KeyboardInterrupt`"]
+    places = [scene.index(text) for text in order]
+    assert places == sorted(places) and "Where it first went wrong" not in sections
+
+
+def test_a_cancelled_step_that_was_survived_did_not_stop_the_run() -> None:
+    """No scene for it; nor where the run was stopped elsewhere later."""
+    assert "Where it was stopped" not in _sections(_page(fold(_survived_run())))
+    later = [_cancelled(1, duration_ms=9000.0), _cancelled(2, 1, "CancelledError"), step(4, 1)]
+    session = fold(later)
+
+    assert later[0] is session.stopped_in
+
+
 def test_a_run_that_died_shows_what_was_in_flight() -> None:
     """The innermost open step, the way to it, and all it had logged."""
     call = step(
@@ -92,7 +130,11 @@ def test_a_run_that_died_shows_what_was_in_flight() -> None:
         ([], "unknown", "**Nothing was recorded**"),
         ([step(1), step(2)], "ended", "**All went well**: 2 steps in 2.00 s"),
         ([failed(1), step(5)], "ended", "**Finished, but 1 of 2 steps failed**"),
-        ([step(1, outcome="cancelled")], "ended", "**Stopped**: 1 of 1 step was cancelled"),
+        ([step(1, outcome="cancelled")], "ended", "**Stopped** after 1.00 s: `step 1` at 2024-03-01 13:40:24.000Z."),
+        (_stopped_run(), "ended", "**Stopped** after 9.00 s: `run` › `call` with `KeyboardInterrupt` at 2024-03-01 13:"),
+        ([failed(0), *_stopped_run()], "ended", "`KeyboardInterrupt` at 2024-03-01 13:40:28.000Z. 1 step failed in all"),
+        (_survived_run(), "ended", "**Finished**: 3 steps in 9.00 s, none failed, 1 was cancelled."),
+        ([failed(9), step(1, outcome="cancelled")], "ended", "**Failed** after 9.00 s: `step 9` with `ValueError: boom`"),
         ([step(1, open=True)], "running", "**Still running**: `step 1`, running for 1 m 39 s."),
         ([step(1)], "running", "**All went well**: 1 step in 1.00 s, none failed. The process was still"),
         ([failed(1)], "running", "**Failed** after 1.00 s: `step 1` with `ValueError: boom`"),
@@ -230,6 +272,8 @@ def _strange_session(texts: Iterator[str], random: Any) -> Session:
             data |= {"outcome": "error", "error": error, "traceback": traceback}
         elif n % 6 == 0:
             data |= {"outcome": next(texts)}
+        elif n % 13 == 0:
+            data |= {"outcome": "cancelled", "error": error}
         steps.append(step(n, parent, name=next(texts), open=n % 11 == 10, **data))
     info = {"agent": next(texts), "session_id": next(texts), "meta": {next(texts): value() for _ in range(4)}}
     damage = [Damage(next(texts), 1, 2, next(texts), 3)]
@@ -279,8 +323,8 @@ def _structure(page: str) -> Counter[str]:
             found[f"row of {_without_code_spans(line).count('|')}"] += 1
         elif item := re.match(r" *(-|1\.) ", line):
             found[item[1]] += 1
-        if line.startswith(("**Where it came from**", "**How it failed:**")):
-            origins = line[2] == "W"
+        if line.startswith(("**Where it came from**", "**How it failed:**", "**What stopped it:**")):
+            origins = line.startswith("**Where")
         elif origins:
             assert not line or line.startswith("- ")
             found["-"] -= line.startswith("- ")

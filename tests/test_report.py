@@ -171,6 +171,19 @@ def test_the_first_screen_says_what_went_wrong_and_where() -> None:
     assert "E: needle" in before and "key needle" in before
 
 
+def test_a_run_that_was_stopped_shows_where() -> None:
+    """The innermost step that was cancelled stands on the first screen; a cancelled one that was survived does not."""
+    run = step("run", "cancelled", id="1" * 16, duration_ms=9000.0, error="SystemExit: 3")
+    call = step("call", "cancelled", id="2" * 16, parent="1" * 16, error="SystemExit: 3", context={"q": "needle"})
+    text = _page(fold([Record.from_data(row, id="x") for row in (run, call)]))
+    before = Parsed(text.partition('<section id="steps">')[0] + "</main></body></html>").text
+
+    assert "Stopped" in before and "Where it was stopped" in before and "SystemExit: 3" in before and "needle" in before
+    well = step("run", id="1" * 16, duration_ms=9000.0)
+    survived = _page(fold([Record.from_data(row, id="x") for row in (well, call)]))
+    assert "Where it was stopped" not in survived and '<p class="verdict good">' in survived
+
+
 def test_an_old_value_that_was_used_is_called_stale_and_linked_to_both_readings() -> None:
     """The report tells what a failed step knew that was no longer so."""
     rows = [

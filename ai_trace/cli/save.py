@@ -106,7 +106,7 @@ def _write(session: Session, path: str, form: str, out: Output) -> None:
 
 
 def _last_good(session: Session) -> Session | None:
-    """The last run of the same agent before *session*, in its folder, that ended without any failure."""
+    """The last run of the same agent before *session*, in its folder, that went to its end without any failure."""
     place = os.path.dirname(session.paths[0]) or "." if session.paths else ""
     known = folder.sessions(place) if place else []
     ours = next((at for at, entry in enumerate(known) if session.paths[0] in entry.paths), len(known))
@@ -116,6 +116,7 @@ def _last_good(session: Session) -> Session | None:
             run = entry.load()
         except TraceError:
             continue
-        if run.state == "ended" and run.steps and not run.totals.errors and not run.unfinished:
+        whole = run.state == "ended" and not run.unfinished and run.stopped_in is None
+        if whole and run.steps and not run.totals.errors:
             return run
     return None

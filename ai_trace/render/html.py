@@ -73,7 +73,7 @@ def _head(page: Page, home: str) -> Iterator[str]:
 def _mood(session: Session) -> str:
     if session.fatal_error is not None or session.state == "died":
         return "bad"
-    return "warn" if session.totals.errors or session.unfinished or session.totals.cancelled else "good"
+    return "warn" if session.totals.errors or session.unfinished or session.stopped_in is not None else "good"
 
 
 def _verdict(page: Page) -> str:

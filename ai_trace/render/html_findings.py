@@ -56,11 +56,13 @@ def _used(page: Page) -> Iterator[tuple[str, str]]:
 
 def findings(page: Page, origins: Origins) -> Iterator[str]:
     """The sections, those without anything to say left out."""
-    first, fatal = page.session.first_error, page.session.fatal_error
+    first, fatal, stopped = page.session.first_error, page.session.fatal_error, page.session.stopped_in
     if first is not None:
         yield from _scene(page, origins, "Where it first went wrong", first)
     if fatal is not None and fatal is not first:
         yield from _scene(page, origins, "What ended the run", fatal)
+    if stopped is not None:
+        yield from _scene(page, origins, "Where it was stopped", stopped, "warn")
     yield from _open(page, origins)
     parts = {
         "all failures": _failures, "slowest steps": _slowest, "most repeated steps": _repeated,
@@ -73,10 +75,10 @@ def findings(page: Page, origins: Origins) -> Iterator[str]:
     yield from _about_the_record(page)
 
 
-def _scene(page: Page, origins: Origins, heading: str, record: Record) -> Iterator[str]:
-    """A step that failed: the way to it, its error, what was stale, what it saw and said."""
+def _scene(page: Page, origins: Origins, heading: str, record: Record, mood: str = "bad") -> Iterator[str]:
+    """A step that failed or was stopped: the way to it, its error, what was stale, what it saw and said."""
     at = page.moment(ended_at(record))
-    yield f'<section class="scene bad"><h2>{heading}</h2>\n'
+    yield f'<section class="scene {mood}"><h2>{heading}</h2>\n'
     yield f"<p>{link(page, record)} {way_down(page, record)} at {at}</p>\n{error(record)}\n"
     yield from _whole(page, origins, record)
     yield f"{traceback(record, blocks.WHOLE)}</section>\n"

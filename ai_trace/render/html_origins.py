@@ -28,7 +28,8 @@ class Origins:
         self._known: dict[Record, Knowledge] = {}
         targets = session.steps
         if len(targets) > EVERY or session.size > EVERY_BYTES:
-            first = [one for one in (session.first_error, session.fatal_error) if one is not None]
+            shown = (session.first_error, session.fatal_error, session.stopped_in)
+            first = [one for one in shown if one is not None]
             bad = [record for record in targets if record.open or record.outcome == "error"]
             targets = list(dict.fromkeys([*first, *bad]))[:STANDING_OUT]
         if targets:

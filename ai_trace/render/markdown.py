@@ -18,7 +18,7 @@ from . import blocks, postmortem, words
 
 __all__ = ["lines"]
 
-MANY: Final = 2_000  # steps; beyond them only those that failed or did not end are listed
+MANY: Final = 2_000  # steps; beyond them only those that failed, were cancelled or did not end are listed
 _SIGNS: Final = {"ok": "✅", "error": "❌", "cancelled": "🚫"}
 _PLAIN_SIGNS: Final = {"ok": "✔", "error": "✘", "cancelled": "⊘"}
 _OUTLINE_INDENT: Final = 20  # levels
@@ -48,7 +48,7 @@ def _steps(session: Session, now: float | None, day: bool) -> Iterator[str]:
     if many:
         left_out = sum(not _stands_out(record) for record in session.steps)
         name = safe.code(f"{session.agent}_{session.id}")
-        yield f"Only the steps that failed or did not end are listed here; {left_out:,} others are left out."
+        yield f"Only steps that failed, were cancelled or did not end are listed here; {left_out:,} others are left out."
         yield f"To see them all: `ai-trace view` with the session {name}."
         yield ""
     else:
@@ -65,7 +65,7 @@ def _steps(session: Session, now: float | None, day: bool) -> Iterator[str]:
 
 
 def _stands_out(record: Record) -> bool:
-    return record.open or record.outcome == "error"
+    return record.open or record.outcome in ("error", "cancelled")
 
 
 def _outline(session: Session) -> Iterator[str]:

@@ -29,11 +29,13 @@ def lines(session: Session, *, now: float | None, day: bool, good: Session | Non
     yield verdict(session, blocks.quote, now=now, bold="**")
     yield ""
     numbers = {node.record: at for at, node in enumerate(session.walk(), 1)}
-    first, fatal = session.first_error, session.fatal_error
+    first, fatal, stopped = session.first_error, session.fatal_error, session.stopped_in
     if first is not None:
         yield from _scene("Where it first went wrong", session, first, numbers[first], day)
     if fatal is not None and fatal is not first:
         yield from _scene("What ended the run", session, fatal, numbers[fatal], day)
+    if stopped is not None:
+        yield from _scene("Where it was stopped", session, stopped, numbers[stopped], day, "What stopped it")
     yield from _in_flight(session, now, numbers, day)
     if good is not None:
         yield from insights.divergence(session, good)
@@ -53,8 +55,10 @@ def spans_days(session: Session) -> bool:
     return words.moment(session.started_at, ms=False)[:10] != words.moment(session.ended_at, ms=False)[:10]
 
 
-def _scene(heading: str, session: Session, record: Record, at: int, day: bool) -> Iterator[str]:
-    """The way down to a step that failed, what it saw, what it said, how it failed."""
+def _scene(
+    heading: str, session: Session, record: Record, at: int, day: bool, how: str = "How it failed"
+) -> Iterator[str]:
+    """The way down to a step that failed or was stopped, what it saw, what it said, how it ended."""
     yield f"## {heading}"
     yield ""
     yield f"In step {at:,} of the list below:"
@@ -63,7 +67,7 @@ def _scene(heading: str, session: Session, record: Record, at: int, day: bool) -
     yield from _seen_and_said(record, day)
     yield from insights.knowledge(session, record)
     error = safe.code(blocks.short(record.error, 500)) if record.error else "not recorded."
-    yield f"**How it failed:** {error}"
+    yield f"**{how}:** {error}"
     yield ""
     if record.traceback:
         yield from safe.fence(blocks.last(record.traceback, blocks.WHOLE), "text")
@@ -80,7 +84,7 @@ def _way_down(session: Session, record: Record, day: bool) -> Iterator[str]:
                 yield f"{'   ' * 3}… {words.plural(hidden, 'more level')} …"
             continue
         level = depth if hidden <= 0 or depth < 3 else depth - hidden + 1
-        sign = " ❌" if step.outcome == "error" else " ⏳" if step.open else ""
+        sign = " ⏳" if step.open else {"error": " ❌", "cancelled": " 🚫"}.get(step.outcome or "", "")
         took = "" if step.open else f", took {words.duration(step.duration_ms)}"
         name = blocks.quote(step.name)
         last = f"**{name}**" if step is record else name

@@ -74,14 +74,17 @@ class _Teller:
         """How the steps that ended went."""
         session, totals = self.session, self.session.totals
         if session.fatal_error is not None:
-            return self.failed(session.fatal_error)
+            return self.ended_in("Failed", session.fatal_error)
+        if session.stopped_in is not None:
+            return self.ended_in("Stopped", session.stopped_in)
         took = f" in {duration(session.duration_ms)}"
         if session.first_error is not None:
             start = self.strong(f"Finished, but {_of(totals.errors, totals.steps)} failed") + took
             return f"{start}. The first was {self.where(session.first_error)}; the run went on after it."
         if totals.cancelled:
             were = "was" if totals.cancelled == 1 else "were"
-            return f"{self.strong('Stopped')}: {_of(totals.cancelled, totals.steps)} {were} cancelled{took}."
+            some = f"{plural(totals.steps, 'step')}{took}, none failed, {totals.cancelled:,} {were} cancelled"
+            return f"{self.strong('Finished')}: {some}."
         return f"{self.strong('All went well')}: {plural(totals.steps, 'step')}{took}, none failed."
 
     def unfinished(self) -> str:
@@ -106,11 +109,12 @@ class _Teller:
         failed = f", {totals.errors:,} of them failed" if totals.errors else ""
         return f"{plural(done, 'step')} ended{when}{failed}."
 
-    def failed(self, fatal: Record) -> str:
+    def ended_in(self, how: str, last: Record) -> str:
+        """The step in which the run ended, why, and where it first went wrong, if that was elsewhere."""
         session = self.session
-        start = f"{self.strong('Failed')} after {duration(session.duration_ms)}: {self.where(fatal)}."
+        start = f"{self.strong(how)} after {duration(session.duration_ms)}: {self.where(last)}."
         first = session.first_error
-        if first is None or first is fatal:
+        if first is None or first is last:
             return start
         many = plural(session.totals.errors, "step")
         return f"{start} {many} failed in all; the first was {self.where(first)}."
