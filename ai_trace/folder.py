@@ -27,7 +27,7 @@ from .sniff import refusal, snapshot
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["Entry", "entry", "header_in", "load", "segments", "sessions", "split_name"]
+__all__ = ["Entry", "alone", "entry", "header_in", "load", "segments", "sessions", "split_name"]
 
 _FILE: Final = re.compile(r"(?P<stem>.+?)(?:\.(?P<n>[0-9]{1,9}))?\.(?P<kind>jsonl(?:\.gz)?|live|json)", re.DOTALL)
 _STEM: Final = re.compile(r"(?:(?P<agent>.*)_)?(?P<id>(?P<time>[0-9]{8}_[0-9]{6})(?:-(?P<n>[0-9]{1,9}))?)", re.DOTALL)
@@ -169,7 +169,7 @@ def entry(path: str | os.PathLike[str]) -> Entry:
         NotATrace: there is no such file.
     """
     name = _existing(os.fspath(path))
-    return _session_of(name) or Entry([_alone(name)])
+    return _session_of(name) or Entry([alone(name)])
 
 
 def segments(path: str) -> list[str]:
@@ -311,7 +311,7 @@ def _existing(path: str) -> str:
     raise NotATrace(path, "there is no such file")
 
 
-def _alone(path: str) -> _File:
+def alone(path: str) -> _File:
     """A file by itself, whatever its name is."""
     name = os.path.basename(path)
     found = _FILE.fullmatch(name)

@@ -224,6 +224,30 @@ def test_standard_input(tree: World) -> None:
     assert 1 == call("view", "-", stdin=b"no trace\n").code
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["view", "-"], ["view", "-", "--json"], ["save", "-", "--md", "-o", "-"],
+        ["at", "last", "-"], ["verify", "-"], ["verify", "-", "--json"], ["report", "-", "-o", "r.html"],
+        ["grep", "decide", "-", "--json"], ["diff", "-", "latest"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_what_is_wrong_with_standard_input_is_told_of_standard_input(
+    world: World, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing, no trace, a damaged one, a long damaged one: the temporary copy is never named."""
+    monkeypatch.chdir(tmp_path)
+    raw = b"{torn\n" + world.session().read_bytes()
+    for content in (b"", b"no trace\n", raw, raw * 51_000 if words == ["view", "-"] else raw):
+        done = call("--dir", str(world.path), *words, *(["--force"] if "-o" in words else []), stdin=content)
+        said = done.out + done.err + "".join(path.read_text() for path in tmp_path.glob("r.html"))
+        assert "stdin.jsonl," not in said and "stdin.jsonl is" not in said and "/stdin" not in said, said
+        if len(content) < 10 and words[0] == "view":
+            assert done.err.startswith("ai-trace: standard input is not a trace: ")
+    assert "standard input" in said or words[0] in ("at", "diff")
+
+
 def test_a_file_of_the_older_package(tmp_path: Path) -> None:
     """What the older package wrote opens by its file name, as its own `view X.jsonl` did."""
     row = {

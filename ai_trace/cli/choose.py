@@ -14,13 +14,17 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from .. import folder
+from ..exceptions import NotATrace
 from . import times
 from .output import Stop
 
-__all__ = ["HELP", "MANY", "STORED", "choose", "entries", "missing", "picked"]
+if TYPE_CHECKING:
+    from ..session import Session
+
+__all__ = ["HELP", "MANY", "STORED", "choose", "entries", "missing", "picked", "told"]
 
 _NAMED: Final = "a session: the beginning of its id or name, a file, 'latest'{}, '@-1' (the one before the latest)"
 STORED: Final = _NAMED.format("")  # where standard input is no session
@@ -28,6 +32,21 @@ HELP: Final = f"{_NAMED.format(' (the default)')}, or '-' for standard input"
 MANY: Final = f"{STORED}, or '-' for standard input; without one: every session of the folder"
 _SUFFIXES: Final = (".jsonl", ".jsonl.gz", ".json", ".live")
 _SHOWN: Final = 10  # candidates in a message
+_INPUT: Final = "standard input"
+
+
+class _Input(folder.Entry):
+    """A copy of standard input: what is told of it does not name the copy, which nobody will find."""
+
+    def load(self, *, check: bool = True) -> Session:
+        session = super().load(check=check)
+        session.damage = [one._replace(path=_INPUT) for one in session.damage]
+        return session
+
+
+def told(entry: folder.Entry, path: str) -> str:
+    """What to call *path*, a file of *entry*."""
+    return _INPUT if isinstance(entry, _Input) else path
 
 
 def entries(trace_dir: str) -> list[folder.Entry]:
@@ -52,7 +71,10 @@ def picked(word: str | None, trace_dir: str) -> Iterator[folder.Entry | str]:
         path = os.path.join(place, "stdin.jsonl")
         with open(path, "xb") as copy:
             shutil.copyfileobj(sys.stdin.buffer, copy)
-        yield path
+        try:
+            yield _Input([folder.alone(path)])
+        except NotATrace as error:
+            raise NotATrace(_INPUT if error.path == path else error.path, error.reason) from error
 
 
 def choose(word: str | None, trace_dir: str) -> folder.Entry | str:

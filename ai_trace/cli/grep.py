@@ -184,7 +184,7 @@ def _for_programs(found: Iterator[Found], hunt: _Hunt, args: Namespace, out: Out
         for one in found:
             total += 1
             matches = [{"field": match.field, "text": _excerpt(match)} for match in hunt.matches(one.step)]
-            path = one.step.path or one.entry.path
+            path = choose.told(one.entry, one.step.path or one.entry.path)
             yield {"session": one.entry.name, "path": path, "step": step_dict(one.step), "matches": matches}
 
     if args.json:

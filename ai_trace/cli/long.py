@@ -20,7 +20,7 @@ from ..render import terminal, words
 from ..render.ink import Style, paint, signs
 from ..session import step_dict
 from ..tree import Node, link, walk
-from . import times
+from . import choose, times
 from .output import Stop
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class Long:
         if isinstance(item, Record):
             yield item
         elif len(self._damage) < MAX_HELD:
-            self._damage.append(item)
+            self._damage.append(item._replace(path=choose.told(self._entry, item.path)))
 
     def _head(self) -> None:
         """Who and when; how many steps there are is known when all of it was read."""

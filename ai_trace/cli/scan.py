@@ -48,7 +48,7 @@ def run(args: Namespace, out: Output) -> int:
     if not args.paths and not os.path.isdir(args.dir):
         raise Stop(choose.missing(args.dir))
     with choose.picked("-", args.dir) if "-" in args.paths else nullcontext() as copy:
-        search = _Search(args.paths or [args.dir], copy if isinstance(copy, str) else "")
+        search = _Search(args.paths or [args.dir], "" if copy is None or isinstance(copy, str) else copy.path)
         _show(search, args, out)
     return 1 if search.found or search.failed else 0
 

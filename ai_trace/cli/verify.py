@@ -76,6 +76,8 @@ def run(args: Namespace, out: Output) -> int:
         for source in chosen or choose.entries(args.dir):
             entry = folder.entry(source) if isinstance(source, str) else source
             reports.append(verify.verify(entry, key, expect))
+            for file in reports[-1].files:
+                file.path = choose.told(entry, file.path)
             if not args.json:
                 (_show_heads if args.head else _show)(reports[-1], args.n, out)
     if not reports:
