@@ -112,6 +112,11 @@ class Follower:
         """The steps that began and have not ended, as last seen."""
         return [record for segment in self._segments.values() for record in segment.open.values()]
 
+    @property
+    def refused(self) -> bool:
+        """Whether a file that is there could not be read."""
+        return any(segment.journal.refused for segment in self._segments.values())
+
     def finish(self) -> list[Event]:
         """What a half line at the end of a file is, once nobody will write its other half."""
         return [event for segment in self._segments.values() for event in segment.journal.finish()]

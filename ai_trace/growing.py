@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from . import disk, lines, packed
 from .line import decode, glance
 from .record import Damage, Record
+from .sniff import refusal
 
 __all__ = ["Event", "Growing"]
 
@@ -48,6 +49,7 @@ class Growing:
         self._edge = b""  # the last bytes read: a file written anew to the same length has others there
         self._lines = lines.Lines()
         self._said_gone = False
+        self.refused = ""  # why it cannot be opened, though it is there
 
     def exists(self) -> bool:
         return self._open_file is not None or os.path.lexists(self.path)
@@ -55,7 +57,10 @@ class Growing:
     def poll(self) -> list[Event]:
         """Steps, damages and notices in what was added; at most `_AT_ONCE` bytes of it."""
         events: list[Event] = []
+        before = self.refused
         if self._open_file is None and not self._open():
+            if self.refused != before:  # once, not at each look
+                events.append(Event("notice", text=f"{self.path}: {self.refused}"))
             self._last = None  # what appears from now on is no history
             return events
         size = self._size()
@@ -92,8 +97,12 @@ class Growing:
                 self._position, self._lines = start, lines.Lines(start, None if start else 0)
                 self.skipped = start
                 self._last = None
-        except OSError:
+            self.refused = ""
+        except FileNotFoundError:
             self.close()
+        except OSError as error:
+            self.close()
+            self.refused = refusal(error)
         return self._open_file is not None
 
     def _size(self) -> int:

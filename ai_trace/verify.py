@@ -23,7 +23,7 @@ from .merge import box_and_state, together
 from .packed import opened, stem
 from .record import Damage, Record
 from .seal import Chain, Seal, seal_in
-from .sniff import snapshot
+from .sniff import refusal, snapshot
 
 __all__ = ["File", "Finding", "Report", "lines", "not_strict", "verify", "wrong_length"]
 
@@ -132,13 +132,12 @@ def verify(entry: Entry, key: Seal | None = None, expect: Collection[str] = ()) 
         key: what each line must be sealed with; None takes sealed and unsealed sessions as they are.
         expect: seals to look for, as `Chain.head` gives them.
 
-    Raises:
-        OSError: a file cannot be read.
+    A file that cannot be read is a finding of its own.
     """
     boxes = {path: box_and_state(path) for path in entry.paths if path.endswith(".live")}
     state = together([found for _, found in boxes.values()])
     journals = [path for path in entry.paths if path not in boxes]
-    files = [_check(path, state == "running", File(path, key, expect)) for path in journals]
+    files = [_checked(path, state == "running", File(path, key, expect)) for path in journals]
     for path, (box, _) in boxes.items():
         if box is not None:
             files.append(_check_box(File(path), box, files))
@@ -161,6 +160,14 @@ def lines(path: str, held: Lines) -> Iterator[tuple[int, bytes, list[Record | Da
                 else:
                     yield offset, raw, decode(raw, path, offset, held.count)
         held.problem = file.problem
+
+
+def _checked(path: str, running: bool, file: File) -> File:
+    try:
+        return _check(path, running, file)
+    except OSError as error:
+        file.add(file.size, 0, None, refusal(error))
+        return file
 
 
 def _check(path: str, running: bool, file: File) -> File:

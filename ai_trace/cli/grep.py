@@ -18,6 +18,7 @@ from ..record import Record
 from ..render import details, words
 from ..render.ink import Style, paint
 from ..session import step_dict
+from ..sniff import refusal
 from . import choose, options, sieve, times
 from .output import BOLD, Output, Stop
 from .progress import Progress
@@ -37,7 +38,7 @@ examples:
   ai-trace grep '' --where 'signal > 0.8'    by a condition alone
   ai-trace grep 'symbol=BTC' --jsonl | jq .step.id
 
-exit code 1 where nothing is found
+exit code 1 where nothing is found, or where a session cannot be read
 values are searched as key=value, such as order.id=17
 keys of --json: pattern, steps[] (each a line of --jsonl): session, path, step,
   matches[]: field, text (200 characters around the match)
@@ -83,7 +84,7 @@ def arguments(parser: options.Parser) -> None:
 
 
 def run(args: Namespace, out: Output) -> int:
-    """Search; 0 where a step was found, else 1."""
+    """Search; 0 where a step was found, else 1; 1 also where something could not be read."""
     hunt = _Hunt(args)
     with ExitStack() as stack:
         chosen: list[Any] = [stack.enter_context(choose.picked(word, args.dir)) for word in args.sessions]
@@ -96,7 +97,9 @@ def run(args: Namespace, out: Output) -> int:
         hunt.tick = progress.tick if args.count or not out.terminal else None
         found = (one for entry in entries for one in hunt.through(entry))
         total = _write(found, hunt, len(entries), args, out)
-    return 0 if total else 1
+    for sentence in hunt.refused:
+        out.message(sentence)
+    return 0 if total and not hunt.refused else 1
 
 
 class _Hunt:
@@ -107,6 +110,7 @@ class _Hunt:
         self._needle = search.needle(args.pattern, fixed=args.fixed, ignore_case=args.ignore_case)
         self._keep = sieve.Sieve(args)
         self.tick: Callable[[int], object] | None = None
+        self.refused: list[str] = []  # what could not be read, and why
 
     def through(self, entry: folder.Entry) -> Iterator[Found]:
         """The steps of *entry* that fit, in the order of its files, those not yet ended last."""
@@ -117,6 +121,8 @@ class _Hunt:
                     yield Found(entry, state, step)
         except FileNotFoundError:
             return  # listed a moment ago, removed since
+        except OSError as error:
+            self.refused.append(f"{entry.path}: {refusal(error)}")
 
     def _steps(self, entry: folder.Entry) -> Iterator[Record]:
         """Those that may fit."""

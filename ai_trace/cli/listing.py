@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import safe
 from ..record import Record, number
 from ..render import words
+from ..sniff import refusal
 from . import choose, options, sieve, table, times
 from .output import BOLD, CYAN, GREEN, RED, YELLOW, Output
 from .streams import Stream
-from .survey import Survey, shown_state, surveys
+from .survey import UNREADABLE, Survey, shown_state, surveys
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -73,28 +74,34 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, out: Output) -> int:
-    """List and return 0, also where there is nothing to list."""
+    """List and return 0, also where there is nothing to list; 1 where something could not be read."""
     known = choose.entries(args.dir)
     fit = [entry for entry in known if _wanted(entry, args)]
     for_people = not (args.json or args.jsonl or args.quiet)
     limit = args.n if args.n is not None else _DEFAULT_ROWS if for_people else 0
+    refused: list[str] = []
     to_be_read = args.where is not None or bool(_BY_OUTCOME & set(args.state or ()))
     if to_be_read:  # no more of them than asked for, and one to know of more
-        with closing(_looked_into(fit, args)) as looked:
+        with closing(_looked_into(fit, args, refused)) as looked:
             fit = list(islice(looked, limit + 1 if limit else None))
     shown = fit[:limit] if limit else fit
     if args.quiet:
         for entry in shown:
             out.line(safe.terminal(entry.name))
     elif shown or not for_people:
-        facts = [_facts(entry, found) for entry, found in surveys(shown, args.dir, grouped=False)]
+        facts = []
+        for entry, found in surveys(shown, args.dir, grouped=False):
+            facts.append(_facts(entry, found))
+            refused += found.refused
         _write(facts, _shared_ids(known), args, out)
         if for_people and len(shown) < len(fit):
             some = f"the newest {len(shown)} that fit" if to_be_read else f"{len(shown)} of {len(fit)} sessions"
             out.message(f"{some}; -n 0 shows all")
     else:
         out.message("no session fits" if known else choose.missing(args.dir))
-    return 0
+    for sentence in refused:
+        out.message(sentence)
+    return 1 if refused else 0
 
 
 def _shared_ids(known: list[Entry]) -> set[str]:
@@ -102,8 +109,8 @@ def _shared_ids(known: list[Entry]) -> set[str]:
     return {id for id, times in Counter(entry.id for entry in known).items() if times > 1}
 
 
-def _looked_into(fit: list[Entry], args: Namespace) -> Generator[Entry, None, None]:
-    """Those of *fit* whose steps are as asked for."""
+def _looked_into(fit: list[Entry], args: Namespace, refused: list[str]) -> Generator[Entry, None, None]:
+    """Those of *fit* whose steps are as asked for; into *refused*, why some could not be looked into."""
     states = set(args.state or ())
     if _BY_OUTCOME & states:
         found = surveys(fit, args.dir, grouped=False)
@@ -111,14 +118,17 @@ def _looked_into(fit: list[Entry], args: Namespace) -> Generator[Entry, None, No
     else:
         chosen = (entry for entry in fit)
     for entry in chosen:
-        if args.where is None or _has_step(entry, args.where):
+        if args.where is None or _has_step(entry, args.where, refused):
             yield entry
 
 
-def _has_step(entry: Entry, where: Where) -> bool:
+def _has_step(entry: Entry, where: Where, refused: list[str]) -> bool:
     try:
         return any(isinstance(item, Record) and where.matches(item) for item in Stream(entry))
-    except OSError:  # removed since it was listed
+    except FileNotFoundError:  # removed since it was listed
+        return False
+    except OSError as error:
+        refused.append(f"{entry.path}: {refusal(error)}")
         return False
 
 
@@ -164,10 +174,10 @@ def _facts(entry: Entry, found: Survey) -> dict[str, Any]:
         "outcome": found.outcome,
         "started_at": started,
         "duration_ms": _duration_ms(started, found),
-        "steps": counted.steps,
+        "steps": None if found.refused else counted.steps,
         "unfinished": len(found.open),
-        "errors": counted.errors,
-        "damage": counted.damage,
+        "errors": None if found.refused else counted.errors,
+        "damage": None if found.refused else counted.damage,
         "size": entry.size,
         "path": entry.path,
     }
@@ -205,6 +215,7 @@ def _table(facts: Iterable[dict[str, Any]], shared: set[str], utc: bool, out: Ou
 def _row(facts: dict[str, Any], shared: bool, now: float, utc: bool, out: Output) -> tuple[str, ...]:
     started = facts["started_at"]
     steps, errors = facts["steps"], facts["errors"]
+    state = UNREADABLE if steps is None else shown_state(facts["state"], facts["outcome"])
     room = max(_AGENT_COLUMNS[0], min(_AGENT_COLUMNS[1], out.width - 72))
     agent = safe.shorten(safe.one_line(facts["agent"]), room, out.ellipsis)
     return (
@@ -212,9 +223,9 @@ def _row(facts: dict[str, Any], shared: bool, now: float, utc: bool, out: Output
         out.paint(agent, BOLD),
         words.moment(started, ms=False) if utc else times.ago(started, now),
         words.duration(facts["duration_ms"]),
-        f"{steps}+{facts['unfinished']}" if facts["unfinished"] else str(steps),
-        out.paint(str(errors), RED) if errors else "0",
-        _state_sign(shown_state(facts["state"], facts["outcome"]), out) + (out.paint(" damaged", YELLOW) if facts["damage"] else ""),
+        "?" if steps is None else f"{steps}+{facts['unfinished']}" if facts["unfinished"] else str(steps),
+        "?" if errors is None else out.paint(str(errors), RED) if errors else "0",
+        _state_sign(state, out) + (out.paint(" damaged", YELLOW) if facts["damage"] else ""),
         words.size(facts["size"]),
     )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .. import folder, safe
 from ..render import words
+from ..sniff import refusal
 from ..totals import USAGE_SUMS
 from . import choose, counts, options, sieve, streams, table
 from .output import BOLD, DIM, GREEN, RED, YELLOW, Output, Stop
@@ -68,7 +69,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, out: Output) -> int:
-    """Count and return 0; 1 where there is nothing to count."""
+    """Count and return 0; 1 where there is nothing to count, or something could not be read."""
     with ExitStack() as stack:
         chosen: list[Any] = [stack.enter_context(choose.picked(word, args.dir)) for word in args.sessions]
         chosen = chosen or [*choose.entries(args.dir)]
@@ -76,22 +77,30 @@ def run(args: Namespace, out: Output) -> int:
             raise Stop(choose.missing(args.dir))
         sources = [folder.entry(one) if isinstance(one, str) else one for one in chosen]
         counted = counts.Counts(args.by)
-        if args.where is not None:
-            for source in sources:
-                counted.add(streams.sifted(source, lambda step: _since(step, args.since) and args.where.matches(step)))
-        else:
-            for source, session in surveys(sources, args.dir):
-                _count(source, session, args.since, counted)
+        refused: list[str] = []
+        found_in = ((source, None) for source in sources) if args.where is not None else surveys(sources, args.dir)
+        for source, session in found_in:
+            try:
+                refused += _count(source, session, args, counted)
+            except OSError as error:
+                refused.append(f"{source.path}: {refusal(error)}")
     found = counted.to_dict()
     if args.json:
         out.one_json(found)
     else:
         _show(found, args.n, out)
-    return 0
+    for sentence in refused:
+        out.message(sentence)
+    return 1 if refused else 0
 
 
-def _count(source: folder.Entry, session: Survey, since: float | None, counted: counts.Counts) -> None:
-    """Add *source* to *counted*; it is read step by step only where some of its steps are older than *since*."""
+def _count(source: folder.Entry, session: Survey | None, args: Namespace, counted: counts.Counts) -> tuple[str, ...]:
+    """Add *source* to *counted*, and say what of it could not be read. It is read step by step only for a condition,
+    and where some of its steps are older than asked for."""
+    since: float | None = args.since
+    if session is None:
+        counted.add(streams.sifted(source, lambda step: _since(step, since) and args.where.matches(step)))
+        return ()
     begun = [session.census.first, *(step.started_at for step in session.open)]
     if since is None or (not session.census.undated and all(at is None or at >= since for at in begun)):
         counted.add(session)
@@ -99,6 +108,7 @@ def _count(source: folder.Entry, session: Survey, since: float | None, counted: 
         counted.add(session, steps=False)
     else:
         counted.add(streams.sifted(source, lambda step: _since(step, since)))
+    return session.refused
 
 
 def _since(step: Record, since: float | None) -> bool:

@@ -16,16 +16,24 @@ from ..census import Census, Taken
 from ..index import Fold, Index
 from ..lines import fetch
 from ..record import Damage, Record
+from ..sniff import refusal
 from .progress import Progress
 
-__all__ = ["Survey", "shown_state", "surveys"]
+__all__ = ["UNREADABLE", "Survey", "shown_state", "surveys"]
 
+UNREADABLE = "unreadable"
 _ENDS = {"error": "failed", "cancelled": "cancelled"}
 _PLAIN = b'{"name":'  # how a journal begins, and no snapshot
 
 
 class Survey(NamedTuple):
-    """A session in numbers; `head` is its header, `open` are the steps that have not ended."""
+    """A session in numbers.
+
+    Attributes:
+        head: its header.
+        open: the steps that have not ended.
+        refused: the files that could not be read, each with the reason; what they hold is not counted.
+    """
 
     name: str
     agent: str
@@ -33,6 +41,7 @@ class Survey(NamedTuple):
     head: dict[str, Any]
     open: list[Record]
     census: Census
+    refused: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> str | None:
@@ -41,8 +50,8 @@ class Survey(NamedTuple):
 
     @property
     def shown_state(self) -> str:
-        """As `shown_state`."""
-        return shown_state(self.state, self.outcome)
+        """As `shown_state`; "unreadable" where not all of it was read."""
+        return UNREADABLE if self.refused else shown_state(self.state, self.outcome)
 
 
 def shown_state(state: str, outcome: str | None) -> str:
@@ -101,7 +110,7 @@ class _Work:
         open_steps = {step.id: step for _, box, _ in boxes for step in (box.steps if box is not None else ())}
         journals = [path for path in entry.paths if path not in entry.boxes]
         alone = len(entry.paths) == 1
-        counted = []
+        counted, refused = [], []
         for path in journals:
             try:
                 known, opening = self._fold(path, entry if alone else None)
@@ -116,10 +125,12 @@ class _Work:
                     _take_out(open_steps, path, begun.get(packed.stem(path) + ".live", 0))
             except FileNotFoundError:
                 continue  # listed a moment ago, removed since
+            except OSError as error:
+                refused.append(f"{path}: {refusal(error)}")
         whole = counted[0] if len(counted) == 1 else Census(grouped=self._grouped)
         for one in counted if len(counted) != 1 else ():
             whole.merge(one)
-        return Survey(entry.name, entry.agent, state, entry.head, list(open_steps.values()), whole)
+        return Survey(entry.name, entry.agent, state, entry.head, list(open_steps.values()), whole, tuple(refused))
 
     def _fold(self, path: str, alone: folder.Entry | None) -> tuple[Fold, bytes | None]:
         """What *path* adds up to; and, unless all of it was known, how it begins."""

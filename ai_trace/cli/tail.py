@@ -65,7 +65,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, out: Output) -> int:
-    """Show and follow; 0 when the named session is over, or with --no-follow."""
+    """Show and follow; 0 when the named session is over, or with --no-follow; 1 where its journal could not be read."""
     if args.session == "-":
         raise Stop("standard input cannot be followed; see it with: ai-trace view -", 2)
     watch = _Watch(args, out)
@@ -99,7 +99,7 @@ class _Watch:
         while self._args.follow and not session.over:
             self._pause()
             self._look()
-        return 0
+        return 1 if session.follower.refused else 0
 
     def folder(self) -> int:
         """Follow what runs in the folder; never ends by itself unless asked not to follow."""
@@ -112,13 +112,12 @@ class _Watch:
         for entry in reversed(known[1:]) if self._args.follow else ():
             if _has_box(entry) and entry.state == "running":
                 self._add(entry.path, entry.name, 0)
-        for entry in known[:1]:
-            self._add(entry.path, entry.name, self._args.n)
+        newest = [self._add(entry.path, entry.name, self._args.n) for entry in known[:1]]
         self._look()
         while self._args.follow:
             self._pause()
             self._look()
-        return 0
+        return 1 if any(session.follower.refused for session in newest) else 0
 
     def close(self) -> None:
         """Let go of all files."""

@@ -58,6 +58,7 @@ def _cells(entry: Entry, told: Mapping[str, Any]) -> Iterator[str]:
     yield f'<span class="state {state}">{state}</span>'
     yield words.moment(entry.started_at, ms=False)
     yield words.duration(told.get("duration_ms"))
-    yield f"{told['steps']:,}{open_steps}" if told else "?"
-    yield f"{told['errors']:,}" if told else "?"
+    known = told.get("steps") is not None
+    yield f"{told['steps']:,}{open_steps}" if known else "?"
+    yield f"{told['errors']:,}" if known else "?"
     yield words.size(entry.size)
