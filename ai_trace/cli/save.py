@@ -30,7 +30,10 @@ EXAMPLES = """
 examples:
   ai-trace save                        of the newest session, both, beside the journal
   ai-trace save 20260301 --md -o report.md
-  ai-trace save latest --json -o - | jq .totals"""
+  ai-trace save latest --json -o - | jq .totals
+
+Beside the journal, <agent>_<session>.json and .md are written anew each time: they say what the journal says.
+A FILE of your own (-o) is not overwritten without --force."""
 
 
 def arguments(parser: ArgumentParser) -> None:
