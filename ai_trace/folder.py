@@ -15,21 +15,23 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .exceptions import NotATrace
 from .lines import fetch
 from .merge import box_and_state, merged, together
-from .parse import parse_first
 from .record import LIMITS, number
-from .sniff import refusal, snapshot
+from .sniff import header_in, refusal, snapshot
 
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["Entry", "alone", "entry", "header_in", "load", "segments", "sessions", "split_name"]
+__all__ = ["Entry", "alone", "entry", "load", "segments", "sessions", "split_name"]
 
-_FILE: Final = re.compile(r"(?P<stem>.+?)(?:\.(?P<n>[0-9]{1,9}))?\.(?P<kind>jsonl(?:\.gz)?|live|json)", re.DOTALL)
+_FILE: Final = re.compile(  # the stem is as short as may be; it is written so that a search takes it up to a dot at once
+    r"(?P<stem>.[^.]*(?:\.[^.]*)*?)(?:\.(?P<n>[0-9]{1,9}))?\.(?P<kind>jsonl(?:\.gz)?|live|json)", re.DOTALL
+)
 _STEM: Final = re.compile(r"(?:(?P<agent>.*)_)?(?P<id>(?P<time>[0-9]{8}_[0-9]{6})(?:-(?P<n>[0-9]{1,9}))?)", re.DOTALL)
 _HEAD: Final = 64 * 1024  # bytes looked at to learn whose file it is
 _ASKED: Final = 256  # of the newest sessions, how many are opened where names do not tell which is newer
@@ -40,8 +42,7 @@ class _File(NamedTuple):
     stem: str
     segment: int  # 0 for the main one
     kind: str  # jsonl, jsonl.gz, live or json
-    size: int
-    modified: float
+    found: os.stat_result
 
 
 class Entry:
@@ -54,17 +55,22 @@ class Entry:
         id: the session id, or the whole name of a file that was called otherwise.
         size: bytes of all its files.
         modified: seconds since 1970 of the last change to one of them.
+        found: of a session in one file, what the system said of it when it was listed, where it said all.
     """
 
     def __init__(self, files: list[_File]) -> None:
-        files.sort(key=lambda file: (file.segment, _KINDS.index(file.kind)))
-        self.path = files[0].path
+        if len(files) > 1:
+            files.sort(key=lambda file: (file.segment, _KINDS.index(file.kind)))
+        self.path, self.name, _, _, found = files[0]
         self.paths = [file.path for file in files]
-        self.name = files[0].stem
-        self.size = sum(file.size for file in files)
-        self.modified = max(file.modified for file in files)
+        self.size, self.modified = found.st_size, found.st_mtime
+        for file in files[1:]:
+            self.size += file.found.st_size
+            self.modified = max(self.modified, file.found.st_mtime)
+        self.found = found if len(files) == 1 and found.st_ino else None  # Windows: a listing tells no inodes
         self._named = _STEM.fullmatch(self.name)
         self.id: str = self._named["id"] if self._named else self.name
+        self._began = _seconds(self._named["time"]) if self._named else None
         self._head: dict[str, Any] | None = None
 
     @property
@@ -82,9 +88,7 @@ class Entry:
     @property
     def started_at(self) -> float | None:
         """Seconds since 1970: from the name (whole seconds), or from the header."""
-        if self._named:
-            return _seconds(self._named["time"])
-        return number(self.head.get("started_at"))
+        return self._began if self._named else number(self.head.get("started_at"))
 
     @property
     def number(self) -> int:
@@ -197,6 +201,7 @@ def split_name(name: str) -> tuple[str, int, str] | None:
 
 def _files(folder: str, stem: str | None = None) -> Iterator[_File]:
     """The files of *folder* that may belong to a session, or to the one called *stem*."""
+    start = os.path.join(folder, "")
     try:
         with os.scandir(folder or ".") as found:
             for item in found:
@@ -206,9 +211,8 @@ def _files(folder: str, stem: str | None = None) -> Iterator[_File]:
                 try:
                     if item.is_file():
                         stat = item.stat()
-                        path = os.path.join(folder, item.name)
-                        segment = int(named["n"] or 0)
-                        yield _File(path, named["stem"], segment, named["kind"], stat.st_size, stat.st_mtime)
+                        name, segment, kind = named.groups()
+                        yield _File(start + item.name, name, int(segment or 0), kind, stat)
                 except OSError:  # a link in a circle, or removed a moment ago
                     continue
     except FileNotFoundError:
@@ -224,7 +228,7 @@ def _entries(files: list[_File], ours: bool = False) -> Iterator[Entry]:
     for file in files:
         stems.setdefault(file.stem, []).append(file)
     for stem, found in stems.items():
-        group = _once(found)
+        group = _once(found) if len(found) > 1 else found
         if not ours and not _STEM.fullmatch(stem):
             group = [file for file in group if _looks_like_ours(file.path)]
         recorded = [file for file in group if file.kind != "json"]
@@ -241,7 +245,7 @@ def _once(files: list[_File]) -> list[_File]:
 
 def _by_trace_id(files: list[_File]) -> list[list[_File]]:
     """Files of one name, taken apart where their headers say that they are different sessions."""
-    if len({file.segment for file in files}) < 2:
+    if len(files) < 2 or len({file.segment for file in files}) < 2:
         return [files]
     parts: dict[int, list[_File]] = {}
     for file in files:
@@ -274,17 +278,6 @@ def _head(path: str) -> dict[str, Any]:
     if not newline:
         line = fetch(path, 0, LIMITS.step_bytes + _HEAD).partition(b"\n")[0]
     return header_in(line)
-
-
-def header_in(line: bytes) -> dict[str, Any]:
-    """The session header on *line*, the first of a journal or a black box; {} where there is none."""
-    # The header stands near the end of its line: what the agent saw before it is not worth parsing.
-    start = line.rfind(b'"session":{')
-    try:
-        session, _ = parse_first(line[start + 10 :]) if start >= 0 else ({}, 0)
-    except ValueError:
-        return {}
-    return session if type(session) is dict and "trace_id" in session else {}
 
 
 def _looks_like_ours(path: str) -> bool:
@@ -321,18 +314,20 @@ def alone(path: str) -> _File:
         found["stem"] if found else name,
         0,
         found["kind"] if found else "jsonl",
-        stat.st_size,
-        stat.st_mtime,
+        stat,
     )
 
 
 def _seconds(digits: str) -> float | None:
     """ "20240301_134022" as seconds since 1970, None where it is no time."""
+    day = _day(digits[:8])
+    return None if day is None else day + int(digits[9:11]) * 3600 + int(digits[11:13]) * 60 + int(digits[13:15])
+
+
+@lru_cache(1000)  # of ten thousand sessions many began on the same day
+def _day(digits: str) -> float | None:
     year, month, day = int(digits[:4]), int(digits[4:6]), int(digits[6:8])
-    hour, minute, second = int(digits[9:11]), int(digits[11:13]), int(digits[13:15])
-    if not (1 <= year and 1 <= month <= 12 and 1 <= day <= 31):
-        return None
-    return float(_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second)
+    return float(_days(year, month, day) * 86400) if 1 <= year and 1 <= month <= 12 and 1 <= day <= 31 else None
 
 
 def _days(year: int, month: int, day: int) -> int:

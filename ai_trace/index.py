@@ -24,24 +24,35 @@ from .census import Census, Group, marks
 from .spans import Spans
 
 __all__ = [
-    "NAME", "Fold", "Index", "counts_from_plain", "counts_to_plain", "groups_from_bytes", "groups_to_bytes",
+    "NAME", "Fold", "Index", "Row", "counts_from_plain", "counts_to_plain", "groups_from_bytes", "groups_to_bytes",
+    "row",
 ]  # fmt: skip
 
 NAME: Final = ".ai-trace-index.sqlite"
+HEAD: Final = ("agent", "trace_id", "started_at")  # what is remembered of a session's header
 WORTH: Final = 2_000_000  # bytes counted anew, from which on they are written down: some 15 ms of counting
 PER_FILE: Final = 20_000  # bytes that could be counted in the time that opening a file takes
 
 _SCHEMA: Final = "CREATE TABLE folds (name TEXT PRIMARY KEY, brief BLOB NOT NULL, sums BLOB NOT NULL)"
-_VERSION: Final = 3 if sys.byteorder == "little" else 4  # sums hold doubles as they lie in memory
+_VERSION: Final = 5 if sys.byteorder == "little" else 6  # sums hold doubles as they lie in memory
+_AT_ONCE: Final = 500  # rows read together
 _PATIENCE_S: Final = 0.25  # for another process that is writing; after that it is quicker to count
 
 
 class Fold(NamedTuple):
-    """What the whole lines of a journal before *offset* add up to; *head* is its session's header."""
+    """What the whole lines of a journal before *offset* add up to; *head* is its session's header, of which
+    `HEAD` are remembered."""
 
     census: Census
     offset: int
     head: dict[str, Any]
+
+
+class Row(NamedTuple):
+    """A fold as it is written down: in brief, with a check sum before it; and its groups, b"" where it has none."""
+
+    brief: bytes
+    sums: bytes
 
 
 class Index:
@@ -50,8 +61,9 @@ class Index:
     def __init__(self, folder: str) -> None:
         self._path = os.path.join(folder, NAME)
         self._folder = os.path.dirname(self._path)
-        self._fresh: dict[str, tuple[bytes, bytes]] = {}  # rows to be written
-        self._briefs: dict[str, bytes] | None = None  # of all rows, where very many are asked for
+        self._start = os.path.join(folder, "")  # of the paths of its journals
+        self._fresh: dict[str, Row] = {}  # to be written
+        self._briefs: dict[str, list[Any]] | None = None  # of all rows, where very many are asked for
         self._gained = 0
         self._rebuild = False
         self._base: Any = None
@@ -67,49 +79,70 @@ class Index:
     def preload(self) -> None:
         """Read what all rows say in brief, at once: cheaper where nearly all of them will be asked for."""
         if self._base is not None:
-            rows = self._try(lambda: self._base.execute("SELECT name, brief FROM folds").fetchall())
-            self._briefs = dict(rows) if rows is not None else None
+            self._briefs = self._try(self._all)
+
+    def _all(self) -> dict[str, list[Any]]:
+        briefs: dict[str, list[Any]] = {}
+        rows = self._base.execute("SELECT name, brief FROM folds")
+        while some := rows.fetchmany(_AT_ONCE):
+            good = [(name, raw) for name, raw in some if _proved(raw)]
+            values = json.loads(b"[" + b",".join([raw[8:] for _, raw in good]) + b"]")
+            if len(values) != len(good):
+                raise ValueError("a row that is two")
+            briefs.update(zip([name for name, _ in good], values))
+        return briefs
 
     def get(self, path: str, found: os.stat_result, *, groups: bool = True) -> Fold | None:
         """What is known of the journal *path*, if it still holds for the file as it was *found*.
 
         Without *groups* there may be none in its census.
         """
-        if self._base is None or os.path.dirname(path) != self._folder:
+        name = self._name(path)
+        if self._base is None or name is None:
             return None
-        fold: Fold | None = self._try(self._look, path, found, groups)
+        fold: Fold | None = self._try(self._look, name, path, found, groups)
         return fold
 
-    def _look(self, path: str, found: os.stat_result, groups: bool) -> Fold | None:
-        name = os.path.basename(path)
+    def _name(self, path: str) -> str | None:
+        """What a row of the journal *path* is called; None where it lies in another folder."""
+        name = path[len(self._start) :]
+        return name if path.startswith(self._start) and "/" not in name and os.sep not in name else None
+
+    def _look(self, name: str, path: str, found: os.stat_result, groups: bool) -> Fold | None:
         if self._briefs is not None:
-            raw = self._briefs.get(name)
+            brief = self._briefs.get(name)
         else:
             row = self._base.execute("SELECT brief FROM folds WHERE name = ?", (name,)).fetchone()
-            raw = row[0] if row else None
-        brief = _unpacked(raw)
+            brief = json.loads(row[0][8:]) if row and _proved(row[0]) else None
         if brief is None or not self._holds(path, brief, found):
             return None
-        census = counts_from_plain(brief["counts"])
+        fold = _fold(brief)
         if groups:
-            if brief["sums"] is None:
+            if brief[-1] is None:
                 return None
             row = self._base.execute("SELECT sums FROM folds WHERE name = ?", (name,)).fetchone()
-            if not row or zlib.crc32(row[0]) != brief["sums"]:
+            if not row or zlib.crc32(row[0]) != brief[-1]:
                 return None
-            groups_from_bytes(census, row[0])
-        return Fold(census, brief["offset"], brief["head"])
+            groups_from_bytes(fold.census, row[0])
+        return fold
 
     def put(self, path: str, fold: Fold, marks: dict[str, Any], gained: int) -> None:
         """Remember *fold* of the file known by *marks*; *gained* is how many bytes had to be counted."""
-        if os.path.dirname(path) != self._folder:
-            return
-        sums = groups_to_bytes(fold.census) if fold.census.grouped else b""
-        crc = zlib.crc32(sums) if fold.census.grouped else None
-        counts = counts_to_plain(fold.census)
-        brief = {**marks, "offset": fold.offset, "head": fold.head, "counts": counts, "sums": crc}
-        self._fresh[os.path.basename(path)] = (_packed(brief), sums)
-        self._gained += gained + PER_FILE
+        name = self._name(path)
+        if name is not None:
+            self._fresh[name] = row(fold, marks)
+            self._gained += gained + PER_FILE
+
+    def adopt(self, path: str, row: Row) -> Fold:
+        """Remember *row*, which another process made of *path* by `row`; and what it says."""
+        fold = _fold(json.loads(row.brief[8:]))
+        if row.sums:
+            groups_from_bytes(fold.census, row.sums)
+        name = self._name(path)
+        if name is not None:
+            self._fresh[name] = row
+            self._gained += fold.offset + PER_FILE
+        return fold
 
     def close(self) -> None:
         """Write down what was learnt, if it is worth that, and let go of the file."""
@@ -121,19 +154,20 @@ class Index:
             self._base.close()
         self._base = None
 
-    def _holds(self, path: str, brief: dict[str, Any], found: os.stat_result) -> bool:
+    def _holds(self, path: str, brief: list[Any], found: os.stat_result) -> bool:
         """Whether the file is the one that was counted, with nothing before the place reached changed."""
-        times = [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
-        if found.st_ino != brief["inode"] or found.st_size < brief["offset"]:
+        inode, times, settled, edges, offset, *_ = brief
+        if found.st_ino != inode or found.st_size < offset:
             return False
-        if times[0] == brief["times"][0] and (times != brief["times"] or brief["settled"]):
-            return bool(times == brief["times"])  # a journal that changes grows: this one was changed otherwise
+        same = times == [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+        if found.st_size == times[0] and (settled or not same):
+            return bool(same)  # a journal that changes grows: this one was changed otherwise
         fd = disk.active.open_regular(path)
         try:
-            seen = marks(fd, brief["offset"])
+            seen = marks(fd, offset)
         finally:
             disk.active.close(fd)
-        return bool(seen["inode"] == brief["inode"] and seen["edges"] == brief["edges"])
+        return bool(seen["inode"] == inode and seen["edges"] == edges)
 
     # What talks to the data base. Each is called through `_try`.
 
@@ -188,6 +222,7 @@ def _connect(path: str) -> Any:
 
     base = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
     base.execute("PRAGMA trusted_schema = OFF")
+    base.execute("PRAGMA synchronous = OFF")  # what a power cut leaves of it is proved row by row, or made anew
     return base
 
 
@@ -199,34 +234,46 @@ def _is_ours(path: str) -> bool:
         return False
 
 
-def _packed(brief: dict[str, Any]) -> bytes:
-    text = json.dumps(brief, separators=(",", ":")).encode()
-    return b"%08x" % zlib.crc32(text) + text
+def row(fold: Fold, marks: dict[str, Any]) -> Row:
+    """*fold* of the file known by *marks*, as it is written down."""
+    census = fold.census
+    sums = groups_to_bytes(census) if census.grouped else b""
+    head = {key: fold.head[key] for key in HEAD if key in fold.head}
+    known = [marks["inode"], marks["times"], marks["settled"], marks["edges"], fold.offset]
+    text = _text([*known, head, counts_to_plain(census), zlib.crc32(sums) if census.grouped else None]).encode()
+    return Row(b"%08x" % zlib.crc32(text) + text, sums)
 
 
-def _unpacked(raw: Any) -> dict[str, Any] | None:
-    if type(raw) is not bytes or raw[:8] != b"%08x" % zlib.crc32(raw[8:]):
-        return None
-    brief: dict[str, Any] = json.loads(raw[8:])
-    return brief
+_text: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+def _proved(brief: Any) -> bool:
+    return type(brief) is bytes and brief[:8] == b"%08x" % zlib.crc32(brief[8:])
+
+
+def _fold(brief: list[Any]) -> Fold:
+    *_, offset, head, counts, _ = brief
+    return Fold(counts_from_plain(counts), offset, head)
 
 
 # A census as plain data: its counts as JSON; its groups as one line of JSON, and behind it their durations.
 
-_COUNTS: Final = ("damage", "dropped", "redacted", "timeless", "undated", "first", "last", "latest", "root_end", "outcome")
-
 
 def counts_to_plain(census: Census) -> list[Any]:
     """All counts but the groups, as plain data."""
-    return [dict(census.outcomes), *(getattr(census, name) for name in _COUNTS)]
+    return [
+        census.outcomes, census.damage, census.dropped, census.redacted, census.timeless, census.undated,
+        census.first, census.last, census.latest, census.root_end, census.outcome,
+    ]  # fmt: skip
 
 
 def counts_from_plain(counts: list[Any]) -> Census:
     """What `counts_to_plain` gave: a census without its groups."""
     census = Census(grouped=False)
-    census.outcomes.update(counts[0])
-    for name, value in zip(_COUNTS, counts[1:]):
-        setattr(census, name, value)
+    (
+        census.outcomes, census.damage, census.dropped, census.redacted, census.timeless, census.undated,
+        census.first, census.last, census.latest, census.root_end, census.outcome,
+    ) = counts  # fmt: skip
     return census
 
 
@@ -237,7 +284,7 @@ def groups_to_bytes(census: Census) -> bytes:
         numbers, body = group.spans.to_plain()
         rows.append([name, model, group.count, group.errors, group.sums, group.said, numbers])
         bodies.append(body)
-    return json.dumps(rows, separators=(",", ":")).encode() + b"\n" + b"".join(bodies)
+    return _text(rows).encode() + b"\n" + b"".join(bodies)
 
 
 def groups_from_bytes(census: Census, raw: bytes) -> None:

@@ -7,10 +7,10 @@ from typing import Any, Final
 from .exceptions import NotATrace
 from .lines import BLOCK
 from .packed import Plain, opened
-from .parse import parse
+from .parse import parse, parse_first
 from .record import Damage, Record
 
-__all__ = ["Snapshot", "refusal", "sniff", "snapshot", "why_not"]
+__all__ = ["Snapshot", "header_in", "refusal", "sniff", "snapshot", "why_not"]
 
 MAX_SNAPSHOT: Final = 512 * 1024 * 1024  # bytes of a .json, which has to be parsed as a whole
 
@@ -108,6 +108,17 @@ def why_not(path: str, damage: Damage | None = None) -> NotATrace:
     if damage is not None and reason.startswith("none"):
         reason += f" (at byte {damage.offset}: {damage.reason})"
     return NotATrace(path, reason)
+
+
+def header_in(line: bytes) -> dict[str, Any]:
+    """The session header on *line*, the first of a journal or a black box; {} where there is none."""
+    # The header stands near the end of its line: what the agent saw before it is not worth parsing.
+    start = line.rfind(b'"session":{')
+    try:
+        session, _ = parse_first(line[start + 10 :]) if start >= 0 else ({}, 0)
+    except ValueError:
+        return {}
+    return session if type(session) is dict and "trace_id" in session else {}
 
 
 def refusal(error: OSError) -> str:

@@ -352,6 +352,54 @@ def test_many_sessions_in_other_processes_add_up_to_the_same(world: World, monke
     assert alone == answers(world)
 
 
+def test_batches_of_journals_come_in_the_order_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Helpers take turns; what they cannot say in a row (a half line, a snapshot, no file) is left to the caller."""
+    rng = seeded()
+    paths, whole = [], []
+    for n in range(50):
+        path = tmp_path / f"a_20260225_0613{n:02}.jsonl"
+        raw = b"".join(map(line, rows(rng.randrange(1, 9), rng)))
+        left = rng.random() < 0.2
+        path.write_bytes(rng.choice([raw[:-9], b'{"steps": []}\n', b""]) if left else raw)
+        paths.append(str(path))
+        whole += [] if left else [str(path)]
+    os.unlink(paths.pop(next(n for n, path in enumerate(paths) if path not in whole)))
+    monkeypatch.setattr(cores, "MANY", 10)
+    monkeypatch.setattr(cores, "_BATCH", 4)
+    monkeypatch.setattr(cores, "_cores", lambda: 3)
+    for grouped in (True, False):
+        found = list(cores.count_all(paths, grouped=grouped))
+        assert whole == [path for path, _ in found]
+        for path, row in found:
+            taken = census.take(path, grouped=grouped)
+            assert summed(taken.census) == summed(index.Index(str(tmp_path)).adopt(path, row).census)
+
+
+def test_helpers_that_die_on_the_way_change_no_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed after the first batch, or no Python at all: the rest is counted here."""
+    rng = seeded()
+    for n in range(40):
+        world.session("a", f"20260225_0613{n:02}", rows(rng.randrange(1, 9), rng))
+    monkeypatch.setattr(index, "WORTH", 10**12)
+    alone = answers(world)
+    monkeypatch.setattr(cores, "MANY", 10)
+    monkeypatch.setattr(cores, "_BATCH", 4)
+    monkeypatch.setattr(cores, "_cores", lambda: 2)
+    batch, asked = cores._Worker.batch, []
+
+    def once(worker: Any) -> Any:
+        found = batch(worker)
+        asked.append(found)
+        worker.stop()
+        return found
+
+    monkeypatch.setattr(cores._Worker, "batch", once)
+    assert alone == answers(world)
+    assert any(asked) and not all(asked)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert alone == answers(world)
+
+
 def test_percentiles_are_exact_and_beyond_a_bound_within_one_percent() -> None:
     """Nearest rank up to 100,000 durations; beyond, at most 1 % off, however they were put together."""
     rng = seeded()

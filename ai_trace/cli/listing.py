@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -89,10 +90,7 @@ def run(args: Namespace, out: Output) -> int:
         for entry in shown:
             out.line(safe.terminal(entry.name))
     elif shown or not for_people:
-        facts = []
-        for entry, found in surveys(shown, args.dir, grouped=False):
-            facts.append(_facts(entry, found))
-            refused += found.refused
+        facts = _told(surveys(shown, args.dir, grouped=False), refused)
         _write(facts, _shared_ids(known), args, out)
         if for_people and len(shown) < len(fit):
             some = f"the newest {len(shown)} that fit" if to_be_read else f"{len(shown)} of {len(fit)} sessions"
@@ -102,6 +100,13 @@ def run(args: Namespace, out: Output) -> int:
     for sentence in refused:
         out.message(sentence)
     return 1 if refused else 0
+
+
+def _told(found: Iterable[tuple[Entry, Survey]], refused: list[str]) -> Iterator[dict[str, Any]]:
+    """What is said of each session; into *refused*, why some could not be read."""
+    for entry, one in found:
+        refused += one.refused
+        yield _facts(entry, one)
 
 
 def _shared_ids(known: list[Entry]) -> set[str]:
@@ -132,7 +137,7 @@ def _has_step(entry: Entry, where: Where, refused: list[str]) -> bool:
         return False
 
 
-def _write(facts: list[dict[str, Any]], shared: set[str], args: Namespace, out: Output) -> None:
+def _write(facts: Iterator[dict[str, Any]], shared: set[str], args: Namespace, out: Output) -> None:
     if args.json:
         out.one_json(facts)
     elif args.jsonl:
@@ -185,10 +190,14 @@ def _facts(entry: Entry, found: Survey) -> dict[str, Any]:
 
 def _earliest(entry: Entry, found: Survey) -> float | None:
     """The start as the header or the first step has it; the name of the file knows whole seconds only."""
-    known = [number(found.head.get("started_at")), found.census.first]
-    known += [number(step.started_at) for step in found.open]
-    told = [start for start in known if start is not None]
-    return min(told) if told else entry.started_at
+    begun, first = number(found.head.get("started_at")), found.census.first
+    if begun is None or (first is not None and first < begun):
+        begun = first
+    for step in found.open:
+        start = number(step.started_at)
+        if begun is None or (start is not None and start < begun):
+            begun = start
+    return entry.started_at if begun is None else begun
 
 
 def _duration_ms(started: float | None, found: Survey) -> float | None:
@@ -199,6 +208,8 @@ def _duration_ms(started: float | None, found: Survey) -> float | None:
 
 def _last_sign(found: Survey) -> float | None:
     """The last end of a step; of those still open, the last log or the start."""
+    if not found.open:
+        return found.census.last
     seen = [found.census.last]
     for step in found.open:
         seen += [number(step.started_at), *(number(entry.get("_t")) for entry in step.logs[-1:])]
@@ -208,26 +219,33 @@ def _last_sign(found: Survey) -> float | None:
 def _table(facts: Iterable[dict[str, Any]], shared: set[str], utc: bool, out: Output) -> None:
     now = times.now()
     head = ("SESSION", "AGENT", "STARTED", "DURATION", "STEPS", "ERRORS", "STATE", "SIZE")
-    rows = [_row(one, one["session_id"] in shared, now, utc, out) for one in facts]
-    table.write(out, head, rows, right=(3, 4, 5, 7))
-
-
-def _row(facts: dict[str, Any], shared: bool, now: float, utc: bool, out: Output) -> tuple[str, ...]:
-    started = facts["started_at"]
-    steps, errors = facts["steps"], facts["errors"]
-    state = UNREADABLE if steps is None else shown_state(facts["state"], facts["outcome"])
     room = max(_AGENT_COLUMNS[0], min(_AGENT_COLUMNS[1], out.width - 72))
-    agent = safe.shorten(safe.one_line(facts["agent"]), room, out.ellipsis)
-    return (
-        out.paint(safe.terminal(facts["session" if shared else "session_id"]), CYAN),  # to be copied
-        out.paint(agent, BOLD),
-        words.moment(started, ms=False) if utc else times.ago(started, now),
-        words.duration(facts["duration_ms"]),
-        "?" if steps is None else f"{steps}+{facts['unfinished']}" if facts["unfinished"] else str(steps),
-        "?" if errors is None else out.paint(str(errors), RED) if errors else "0",
-        _state_sign(state, out) + (out.paint(" damaged", YELLOW) if facts["damage"] else ""),
-        words.size(facts["size"]),
+
+    @cache  # of ten thousand sessions many are alike in these
+    def agent(name: str) -> str:
+        return out.paint(safe.shorten(safe.one_line(name), room, out.ellipsis), BOLD)
+
+    @cache
+    def state(shown: str, damaged: bool) -> str:
+        sign = _state_sign(shown, out)
+        return sign + out.paint(" damaged", YELLOW) if damaged else sign
+
+    rows = (
+        (
+            out.paint(safe.terminal(one["session" if one["session_id"] in shared else "session_id"]), CYAN),  # to be copied
+            agent(one["agent"]),
+            words.moment(one["started_at"], ms=False) if utc else times.ago(one["started_at"], now),
+            words.duration(one["duration_ms"]),
+            "?" if one["steps"] is None else f"{one['steps']}+{one['unfinished']}" if one["unfinished"] else str(one["steps"]),
+            "?" if one["errors"] is None else out.paint(str(one["errors"]), RED) if one["errors"] else "0",
+            state(
+                UNREADABLE if one["steps"] is None else shown_state(one["state"], one["outcome"]), bool(one["damage"])
+            ),
+            words.size(one["size"]),
+        )
+        for one in facts
     )
+    table.write(out, head, rows, right=(3, 4, 5, 7))
 
 
 def _state_sign(state: str, out: Output) -> str:

@@ -8,22 +8,24 @@ names.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from .. import cores, disk, folder, merge, packed, reader
-from ..census import Census, Taken
-from ..index import Fold, Index
+from ..census import Census
+from ..index import Fold, Index, Row
 from ..lines import fetch
 from ..record import Damage, Record
-from ..sniff import refusal
+from ..sniff import header_in, refusal
 from .progress import Progress
 
 __all__ = ["UNREADABLE", "Survey", "shown_state", "surveys"]
 
 UNREADABLE = "unreadable"
 _ENDS = {"error": "failed", "cancelled": "cancelled"}
-_PLAIN = b'{"name":'  # how a journal begins, and no snapshot
+_JOURNALS = (".jsonl", ".jsonl.gz")
+_SOME = 200  # sessions, from which on the index is read in one go
 
 
 class Survey(NamedTuple):
@@ -46,7 +48,9 @@ class Survey(NamedTuple):
     @property
     def outcome(self) -> str | None:
         """How the last outermost step ended; None where there is none, or one has not ended."""
-        return None if any(step.parent is None for step in self.open) else self.census.outcome
+        if self.open and any(step.parent is None for step in self.open):
+            return None
+        return self.census.outcome
 
     @property
     def shown_state(self) -> str:
@@ -65,9 +69,9 @@ def surveys(
     """Count each of *entries*, with the help of the index of *trace_dir*; not by name where not *grouped*."""
     with Index(trace_dir) as index, Progress(sum(entry.size for entry in entries)) as progress:
         work = _Work(index, progress, grouped)
-        work.begin(entries)
-        for entry in entries:
-            yield entry, work.survey(entry)
+        with closing(work.begin(entries)):
+            for entry in entries:
+                yield entry, work.survey(entry)
 
 
 class _Work:
@@ -78,22 +82,35 @@ class _Work:
         self._tick = progress.tick
         self._grouped = grouped
         self._seen: dict[str, tuple[os.stat_result, Fold | None]] = {}
-        self._taken: dict[str, Taken] = {}
+        self._rows: Generator[tuple[str, Row], None, None] = cores.count_all([], grouped=grouped)
+        self._row: tuple[str, Row] | None = None  # the next of them
 
-    def begin(self, entries: Sequence[folder.Entry]) -> None:
-        """Where very many journals are new, have other processes count them."""
-        if len(entries) < cores.MANY:
-            return
-        # A black box has to be read before its journal: a session that has one waits for its turn.
-        quiet = [entry.path for entry in entries if len(entry.paths) == 1 and entry.path.endswith((".jsonl", ".jsonl.gz"))]
-        self._index.preload()
-        for path in quiet:
-            try:
-                self._seen[path] = self._look(path)
-            except OSError:  # removed since it was listed
-                continue
-        new = [path for path, (_, known) in self._seen.items() if known is None]
-        self._taken = cores.count_all(new, grouped=self._grouped)
+    def begin(self, entries: Sequence[folder.Entry]) -> Generator[tuple[str, Row], None, None]:
+        """Where very many journals are new, have other processes count them, until what this returns is closed."""
+        if len(entries) >= _SOME:
+            self._index.preload()
+        if len(entries) >= cores.MANY:
+            # A black box has to be read before its journal: a session that has one waits for its turn.
+            for entry in entries:
+                if len(entry.paths) == 1 and entry.path.endswith(_JOURNALS):
+                    try:
+                        found = entry.found or disk.active.stat(entry.path)
+                    except OSError:  # removed since it was listed
+                        continue
+                    self._seen[entry.path] = found, self._index.get(entry.path, found, groups=self._grouped)
+            new = [path for path, (_, known) in self._seen.items() if known is None]
+            self._rows = cores.count_all(new, grouped=self._grouped)
+            self._row = next(self._rows, None)
+        return self._rows
+
+    def _counted(self, path: str) -> Fold | None:
+        """What another process counted of *path*; asked for in the order in which they were told to."""
+        if self._row is None or self._row[0] != path:
+            return None
+        fold = self._index.adopt(*self._row)
+        self._tick(fold.offset)
+        self._row = next(self._rows, None)
+        return fold
 
     def _look(self, path: str) -> tuple[os.stat_result, Fold | None]:
         """The file as it is, and what is known of it."""
@@ -104,6 +121,16 @@ class _Work:
         return seen
 
     def survey(self, entry: folder.Entry) -> Survey:
+        if entry.path in self._seen:  # a journal alone, and nobody writes it
+            found, known = self._seen[entry.path]
+            known = self._counted(entry.path) if known is None else known if known.offset == found.st_size else None
+            if known is not None:
+                del self._seen[entry.path]
+                entry.recall(known.head)
+                return Survey(entry.name, entry.agent, "ended", known.head, [], known.census)
+        return self._in_full(entry)
+
+    def _in_full(self, entry: folder.Entry) -> Survey:
         boxes = [(path, *merge.box_and_state(path)) for path in entry.boxes]
         state = merge.together([state for _, _, state in boxes])
         begun = {path: box.at for path, box, _ in boxes if box is not None}
@@ -114,7 +141,7 @@ class _Work:
         for path in journals:
             try:
                 known, opening = self._fold(path, entry if alone else None)
-                if alone and opening is not None and not opening.startswith(_PLAIN):
+                if alone and opening is not None and not opening.startswith(cores.PLAIN):
                     saved = reader.snapshot(path)
                     if saved is not None:
                         return _of_snapshot(entry, saved.steps, saved.damage)
@@ -148,20 +175,19 @@ class _Work:
     def _count(self, path: str, known: Fold | None, alone: folder.Entry | None) -> tuple[Fold, bytes | None]:
         offset = known.offset if known is not None else 0
         grouped = known.census.grouped if known is not None else self._grouped
-        taken = self._taken.pop(path, None) if known is None else None
-        taken = taken or cores.count(path, offset, grouped=grouped, tick=self._tick)
+        taken = cores.count(path, offset, grouped=grouped, tick=self._tick)
         head = known.head if known is not None else {}
         if alone is not None and known is None:
             if taken.opening.endswith(b"\n"):
-                alone.recall(folder.header_in(taken.opening))
+                alone.recall(header_in(taken.opening))
             head = alone.head
         if known is not None:
             known.census.merge(taken.census)
             taken = taken._replace(census=known.census)
         fold = Fold(taken.census, taken.offset, head)
-        if known is not None or taken.opening.startswith(_PLAIN):
+        if known is not None or taken.opening.startswith(cores.PLAIN):
             self._index.put(path, fold, taken.marks, taken.offset - offset)
-        return fold, taken.opening if known is None else _PLAIN
+        return fold, taken.opening if known is None else cores.PLAIN
 
 
 def _of_snapshot(entry: folder.Entry, steps: list[Record], damage: list[Damage]) -> Survey:

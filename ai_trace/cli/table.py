@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import islice, repeat
 
 from .. import safe
 from .output import DIM, Output
@@ -18,13 +19,23 @@ def write(out: Output, head: Sequence[str], rows: Iterable[Sequence[str]], right
 
     Cells may hold our own colours, but no other escapes. A line is never broken: a terminal wraps it.
     """
-    body = [[(cell, _width(cell)) for cell in row] for row in (head, *rows)]
-    wide = [max(width for _, width in column) for column in zip(*body)]
     ends = set(right)
-    for n, row in enumerate(body):
-        cells = [_pad(cell, wide[at] - width, at in ends) for at, (cell, width) in enumerate(row)]
-        text = "  ".join(cells).rstrip()
-        out.line(out.paint(text, DIM) if n == 0 else text)
+    columns = [_column(cells, at in ends) for at, cells in enumerate(zip(head, *rows))]
+    lines = map(str.rstrip, map("  ".join, zip(*columns)))
+    out.line(out.paint(next(lines), DIM))
+    while some := "\n".join(islice(lines, 200)):  # a table of ten thousand rows is written in some calls
+        out.line(some)
+
+
+def _column(cells: Sequence[str], right: bool) -> list[str]:
+    """*cells* as wide as the widest of them."""
+    together = "".join(cells)
+    if together.isascii() and "\x1b" not in together:
+        wide = max(map(len, cells))
+        return [*map(str.rjust if right else str.ljust, cells, repeat(wide))]
+    widths = {cell: _width(cell) for cell in {*cells}}  # many are the same
+    wide = max(widths.values())
+    return [_pad(cell, wide - widths[cell], right) for cell in cells]
 
 
 def _width(cell: str) -> int:
