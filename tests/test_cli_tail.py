@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ai_trace import alive
 from tests.cli_world import START, World, command, environment, line, step
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and locks of Unix")
@@ -177,6 +178,45 @@ def test_a_session_that_dies(world: World) -> None:
     assert "ai-trace: trader_20260225_061320 has died in wait" == tail.rest()[-1]
     assert 0 == tail.process.returncode
     assert any("wait" in row and "died" in row for row in tail.seen[:-1])
+
+
+def test_of_nested_steps_it_died_in_the_innermost(world: World) -> None:
+    """The steps around it were open when the process died, and are not named at the end."""
+    run = step("run", started_at=START, id="1" * 16)
+    call = step("call", started_at=START + 1, id="2" * 16, parent="1" * 16)
+    world.died(open_steps=[run, call])
+    tail = Tail(world, "trader")
+    assert "ai-trace: trader_20260225_061320 has died in call" == tail.rest()[-1]
+    assert ["run  open when the process died", "call  died in this step"] == [
+        "  ".join(row.strip("… ").split("  ")[:2]) for row in tail.seen if row.strip().startswith("…")
+    ]
+
+
+def test_a_session_of_another_machine(world: World) -> None:
+    """Whether its process lives cannot be known here; that is said, and what it does is shown as it comes."""
+    path = world.died()
+    box = path.with_suffix(".live")
+    host = json.dumps(alive.identity()["host"])
+    box.write_bytes(box.read_bytes().replace(f'"host":{host}'.encode(), b'"host":"elsewhere"'))
+    for one in (path, box):
+        os.utime(one, (START, START))
+    tail = Tail(world, "trader")
+    tail.until("whether trader_20260225_061320 still runs is unknown")
+    world.ends(path, named(2))
+    tail.until("s02")
+    tail.stop()
+
+
+@pytest.mark.parametrize("words", [["-n", "2"], ["-n", "2", "--no-follow"], ["-n", "2", "--errors"]], ids=" ".join)
+def test_a_snapshot_has_its_last_steps_and_no_more(world: World, words: list[str]) -> None:
+    """Nobody goes on with a file that was saved, ours or the older package's: its steps, and the end."""
+    path = world.session(steps=[named(1), step("bad", "error", started_at=START + 9, error="E: 1"), named(2), named(3)])
+    world.call("save", "--json")
+    path.unlink()
+    done = world.call("tail", "latest", *words)
+    assert 0 == done.code
+    assert (["bad"] if "--errors" in words else ["s03", "bad"]) == titles(done.out.splitlines())
+    assert ("has ended" in done.err) == ("--no-follow" not in words)
 
 
 def test_waiting_for_the_folder_and_the_next_session(world: World) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .. import alive, disk, folder, safe
 from ..record import FORMAT, VERSION
+from ..render import words
 from .output import Output
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _costs(test: str) -> _Finding:
         synced = statistics.median(_timed(lambda: _write_and_sync(fd)) for _ in range(_TRIES))
     finally:
         os.close(fd)
-    return _Finding("cost of a step", f'{plain * 1e6:.0f} µs to write, {synced * 1e6:.0f} µs with sync="step"')
+    return _Finding("cost of a step", f'{plain * 1e6:.1f} µs to write, {synced * 1e6:.0f} µs with sync="step"')
 
 
 def _write_and_sync(fd: int) -> None:
@@ -145,7 +146,7 @@ def _stored(place: str) -> _Finding:
     entries = folder.sessions(place) if os.path.isdir(place) else []
     size = sum(entry.size for entry in entries)
     index = next((name for name in sorted(os.listdir(place)) if "sqlite" in name), "") if entries else ""
-    return _Finding("stored", f"{len(entries):,} sessions, {size / 1e6:.1f} MB, {f'index {index}' if index else 'no index yet'}")
+    return _Finding("stored", f"{words.plural(len(entries), 'session')}, {size / 1e6:.1f} MB, {f'index {index}' if index else 'no index yet'}")
 
 
 def _installed() -> Iterator[str]:

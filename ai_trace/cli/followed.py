@@ -12,12 +12,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from .. import safe
+from .. import folder, reader, safe
+from ..exceptions import NotATrace
 from ..follow import Event, Follower
 from ..record import Record
 from ..render import details, terminal
 from ..render.ink import Style, paint
 from ..session import step_dict
+from ..tree import ended_at
 from . import times
 from .sieve import Sieve
 
@@ -31,6 +33,7 @@ __all__ = ["Followed"]
 _YOUNG_S: Final = 1.0  # a journal appears a moment before the black box that tells who writes it
 _NEWS_S: Final = 2.0  # how long a step has run is no news before
 _PREFIX_COLUMNS: Final = 32
+_UNKNOWN: Final = "it is another machine's, or container's, or its black box cannot tell"
 
 
 class Followed:
@@ -56,7 +59,7 @@ class Followed:
         self._spoke_last: str | None = None  # the step whose line stands last
         self._last = last
         self._path = path
-        self.follower = Follower(path, last=last if self._sieve.idle else None)
+        self.follower = _follower(path, last if self._sieve.idle else None)
 
     def gather(self) -> list[Event]:
         """What has happened since the last call, as far as it was asked for."""
@@ -101,8 +104,9 @@ class Followed:
 
     def farewell(self, *, waiting: bool) -> None:
         """Say on standard error how the session ended."""
-        how = "has ended" if self.follower.state == "ended" else "has died"
-        where = ", ".join(safe.one_line(step.name, 60) for step in self.follower.open[-3:])
+        how = "has died" if self.follower.state == "died" else "has ended"
+        inner = [step for step in self.follower.open if self._innermost(step)]
+        where = ", ".join(safe.one_line(step.name, 60) for step in inner[-3:])
         where = f" in {where}" if where and self.follower.state == "died" else ""
         then = "; waiting for the next session (Ctrl-C to stop)" if waiting else ""
         self._out.message(f"{self.name} {how}{where}{then}")
@@ -132,7 +136,9 @@ class Followed:
 
     def _step(self, step: Record, look: Style, indent: str) -> Iterator[str]:
         """A step that began, or ended; what was shown at its beginning is not shown again."""
-        yield paint([(indent, ""), *details.title(step, look, state=self._state, now=self._now(step))], look)
+        innermost = self._innermost(step)
+        said = details.title(step, look, state=self._state, now=self._now(step), innermost=innermost)
+        yield paint([(indent, ""), *said], look)
         below = indent + "   "
         if step.open:
             yield from details.fields(step.context, look, indent=below)
@@ -145,6 +151,10 @@ class Followed:
         if step.error is not None and step.parent in self._depth:
             self._failed[step.parent] = step.error
         self._spoke_last = None
+
+    def _innermost(self, step: Record) -> bool:
+        """Whether *step* was not only waiting for an open one inside it."""
+        return not any(other.parent == step.id for other in self.follower.open)
 
     @property
     def _state(self) -> str:
@@ -160,7 +170,46 @@ class Followed:
             return list(terminal.damage([event.damage], look))
         if event.kind == "notice":
             self._out.message(event.text)
+        elif event.kind == "state" and event.text == "unknown" and _age_s(self._path) > _YOUNG_S:
+            self._out.message(f"whether {self.name} still runs is unknown: {_UNKNOWN}")
         return []
+
+
+class _Still:
+    """A snapshot: all of it is there, nothing more will come. Otherwise as a `Follower`."""
+
+    more = False
+    over = True
+    refused = ""
+
+    def __init__(self, path: str) -> None:
+        session = folder.load(path)
+        self.state: str | None = "ended" if session.state == "running" else session.state
+        self.open = session.unfinished
+        ended = sorted((step for step in session.steps if not step.open), key=lambda step: ended_at(step) or 0.0)
+        self._events = [
+            *(Event("damage", damage=place) for place in session.damage),
+            *(Event("finished", step) for step in ended),
+            *(Event("started", step) for step in session.unfinished),
+            Event("state", text=self.state),
+        ]
+
+    def poll(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    def finish(self) -> list[Event]:
+        return []
+
+    def close(self) -> None:
+        pass
+
+
+def _follower(path: str, last: int | None) -> Follower | _Still:
+    try:
+        return _Still(path) if reader.snapshot(path) is not None else Follower(path, last=last)
+    except (OSError, NotATrace):  # it is told when it is read
+        return Follower(path, last=last)
 
 
 def _plain(event: Event, session: str) -> dict[str, Any]:
