@@ -69,6 +69,10 @@ ROWS: Final = (
     Row(APP, "hostile values at every door; exceptions of every kind", ("test_hostile_values_everywhere", "test_exceptions_pass_unchanged")),
     Row(APP, "clocks that jump; switches of Python; no streams", ("test_clock_jumps", "test_import_is_light")),
     Row(KEPT, "threads, tasks, forks, pools, sixteen processes", ("test_many_hands", "test_forks_and_pools")),
+    Row(
+        f"{KEPT}; {TOLD}", "threads, forks, signals, a full disk, damage beside, a kill: all at once", ("test_all_at_once",),
+        {"SOAK_ROUNDS": "2"}, {"SOAK_ROUNDS": "20"},
+    ),
     Row(WHOLE, "each call fails; killed while saving; readers meanwhile", ("test_snapshots_are_whole", "test_saving_under_way"), {"KILLS": "15"}, {"KILLS": "200"}),
     Row(DAMAGE, "cut at each byte; the damaged files; mutations", ("test_truncation_at_every_byte", "test_reading_damaged_files"), {}, {"ROUNDS": "100000"}),
     Row(DAMAGE, "files that grow, shrink, vanish while they are followed", ("test_following",)),

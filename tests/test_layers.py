@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import os
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -139,3 +140,40 @@ def test_every_row_of_the_table_is_a_room() -> None:
     """The table names nothing that is gone."""
     there = {module.split(".")[0] for module, _ in FILES}
     assert sorted(set(PLACE) - there) == []
+
+
+# What turns data into code. `re.compile` and the like are methods, and make no code.
+CODE = {"eval", "exec", "compile", "__import__", "run_path", "run_module", "find_class"}
+CODE_MODULES = {"pickle", "_pickle", "marshal", "shelve", "dill", "code", "codeop", "runpy", "imp"}
+RUNS_PROGRAMS = "cli.run"  # whoever says `ai-trace run agent.py` means that program, and it reads no trace
+OWN_HELPERS = {"cores": {"marshal"}}  # what a process of our own, started by us, answers in its pipe
+IMPORTS_FROM_OUR_TABLES = {"__init__", "bridges.__init__", "cli.__init__", "cli.completion", "cli.export"}
+
+
+def _turns_data_into_code(module: str, path: str) -> Iterator[tuple[str, int]]:
+    """(what, line) of each name that could run what a file holds; an import by a literal name cannot."""
+    with open(path, encoding="utf-8") as file:
+        tree = ast.parse(file.read(), path)
+    literal = {id(call.func) for call in ast.walk(tree) if isinstance(call, ast.Call) and _literal(call.args)}
+    for node in ast.walk(tree):
+        name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+        if name == "import_module" and id(node) not in literal and module not in IMPORTS_FROM_OUR_TABLES:
+            yield name, node.lineno
+        elif name in CODE and (name != "compile" or isinstance(node, ast.Name)):
+            yield name, node.lineno
+    unsafe = CODE_MODULES - OWN_HELPERS.get(module, set())
+    yield from ((name, line) for name, line in _imports(module, path) if name.split(".")[0] in unsafe)
+
+
+def _literal(arguments: list[ast.expr]) -> bool:
+    return len(arguments) == 1 and isinstance(arguments[0], ast.Constant)
+
+
+@pytest.mark.parametrize("module, path", FILES, ids=[m for m, _ in FILES])
+def test_nothing_recorded_can_become_code(module: str, path: str) -> None:
+    """A trace is data: nothing evaluates or unpickles what a file holds, or imports by a name that stands in one."""
+    found = list(_turns_data_into_code(module, path))
+    if module == RUNS_PROGRAMS:
+        assert found and not {_room(name) for name, _ in _imports(module, path)} & READERS
+    else:
+        assert found == []

@@ -322,7 +322,7 @@ def test_sessions_come_newest_first_and_without_opening_files(
     found = folder.sessions(tmp_path)
 
     order = [entry.name for entry in found if entry.name[0] != "x"]
-    assert ["a_20240301_134023", "b_20240301_134021", "a_20240301_134022-2", "a_b_20231231_235959"] == order
+    assert ["a_20240301_134023", "a_20240301_134022-2", "b_20240301_134021", "a_b_20231231_235959"] == order
     named = next(entry for entry in found if entry.name == "a_20240301_134022-2")
     assert ("20240301_134022-2", sample.T0, len(sample.journal(1))) == (
         named.id,

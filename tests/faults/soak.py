@@ -14,6 +14,8 @@ import glob
 import json
 import os
 import random
+import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,7 +29,7 @@ from tests.children import ROOT, environment
 from tests.faults import IN_MEMORY
 from tests.faults.refusals import small_file_system
 
-__all__ = ["LOSSES", "run"]
+__all__ = ["LOSSES", "one_round", "run"]
 
 LOSSES = (
     "errors in the agent", "acknowledged lost", "doubled", "unexplained drops", "snapshots torn",
@@ -40,8 +42,6 @@ LONGEST_SILENCE = 2.5  # seconds; four threads and a handler of the agent all ne
 
 
 def _agent(folder: str, seed: int, pipe: int) -> None:
-    import signal
-
     from ai_trace import Tracer
 
     rng = random.Random(seed)
@@ -129,13 +129,20 @@ def _plague(disk: str, folder: str, rng: random.Random, stop: threading.Event, o
 GOOD = b'{"name":"good","outcome":"ok","started_at":1.5,"duration_ms":1.0,"id":"%016x","parent":null,"error":null,"context":{},"logs":[]}\n'
 
 
-def _round(disk: str, seed: int, seconds: float, filled: bool) -> Counter[str]:
+def one_round(
+    disk: str, seed: int, seconds: float, filled: bool, *, words: int = 0, patience: float = LONGEST_SILENCE
+) -> Counter[str]:
+    """An agent of *seconds* and of at least so many *words* acknowledged, killed in the middle, and what is left of it.
+
+    With *filled* the folder *disk* is filled and freed meanwhile. After *patience* seconds of silence it is hung.
+    """
     rng = random.Random(seed)
     folder = os.path.join(disk, f"traces-{seed}")
     os.makedirs(folder)
     other = os.path.join(folder, "other_20200101_000000.jsonl")
     with open(other, "wb") as file:
-        file.write(b"".join(GOOD % n for n in range(1, 21)))
+        file.write(b"".join(GOOD % n for n in range(1, 11)) + b'{"name":"torn\n')
+        file.write(b"".join(GOOD % n for n in range(11, 21)))
     ours, theirs = os.pipe()
     command = [sys.executable, "-W", "ignore", "-m", "tests.faults.soak", "--agent", folder, "--seed", str(seed)]
     command += ["--pipe", str(theirs)]
@@ -146,22 +153,27 @@ def _round(disk: str, seed: int, seconds: float, filled: bool) -> Counter[str]:
     stop = threading.Event()
     plague = threading.Thread(target=_plague, args=(disk, folder, rng, stop, other, filled))
     plague.start()
-    timer = threading.Timer(seconds, lambda: os.killpg(agent.pid, 9))
-    timer.start()
-    heard, last, silence = b"", time.monotonic(), 0.0
+    heard, silence = b"", 0.0
+    began = last = time.monotonic()
     try:
+        while silence <= patience and (heard.count(b"\n") < words or time.monotonic() - began < seconds):
+            if select.select([ours], [], [], 0.05)[0]:
+                heard += os.read(ours, 65_536)
+                last = time.monotonic()
+            elif heard:  # it takes a while to come up
+                silence = time.monotonic() - last
+            if agent.poll() is not None:
+                break
+        os.killpg(agent.pid, signal.SIGKILL)
         while piece := os.read(ours, 65_536):
             heard += piece
-            silence, last = max(silence, time.monotonic() - last), time.monotonic()
-        silence = max(silence, time.monotonic() - last)
     finally:
-        timer.join()
         agent.wait()
         stop.set()
         plague.join()
         os.close(ours)
     seen = _compare(folder, heard)
-    seen["hung"] += agent.returncode != -9 or silence > LONGEST_SILENCE
+    seen["hung"] += agent.returncode != -9 or silence > patience
     return seen
 
 
@@ -226,7 +238,7 @@ def run(minutes: float, seed: int) -> Counter[str]:
                 stack.enter_context(small_file_system(disk, "size=3m"))
             except PermissionError:  # without root the disk stays as large as it is
                 filled = False
-            seen = _round(disk, rng.randrange(2**32), rng.uniform(3, 8), filled)
+            seen = one_round(disk, rng.randrange(2**32), rng.uniform(3, 8), filled)
         bad = {what: seen[what] for what in LOSSES if seen[what]}
         if bad:
             print(f"seed {seed}, round {total['rounds'] + 1}: {bad}", file=sys.stderr)
