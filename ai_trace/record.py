@@ -86,7 +86,8 @@ class Record:
         id: 16 hex digits; for lines of the older package, made from the line's place, "line-000012".
         parent: id of the step around it, or None.
         error: one line, or None.
-        usage: model, tokens and cost as logged ({} where nothing was).
+        usage: model, tokens and cost as logged ({} where nothing was); of a line of the older package, which has
+            no such field, from what it logged.
         open: True for a step that began and has not ended, as far as the files say.
         path, offset, length: where its line lies.
     """
@@ -157,7 +158,7 @@ class Record:
             duration_ms=number(get("duration_ms")),
             parent=_text(get("parent")),
             error=_text(get("error")),
-            usage=_mapping(get("usage")),
+            usage=_mapping(get("usage")) if open or "id" in data or "usage" in data else _logged_usage(data),
             open=open,
             path=path,
             offset=offset,
@@ -292,7 +293,24 @@ class Record:
         return data
 
 
+_MOST: Final = 10**15  # tokens or dollars; a larger number is no count
 _SMALL_KEYS: Final = ("finished_at", "thread", "task", "session", "notice", "dropped", "redacted")
+
+
+def _logged_usage(data: dict[str, Any]) -> dict[str, Any]:
+    """Model, tokens and cost out of the context and the logs of *data*, as a recorder would have noted them."""
+    usage: dict[str, Any] = {}
+    logs = data.get("logs")
+    for said in (data.get("context"), *(logs if type(logs) is list else ())):
+        if type(said) is not dict or USAGE_NAMES.keys().isdisjoint(said):
+            continue
+        for name, value in said.items():
+            word = USAGE_NAMES.get(name)
+            if word == "model":
+                usage.update({word: value} if type(value) is str else {})
+            elif word is not None and type(value) in (int, float) and abs(value) < _MOST:
+                usage[word] = usage.get(word, 0) + value
+    return usage
 
 
 def number(value: Any) -> float | None:

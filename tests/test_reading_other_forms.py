@@ -16,6 +16,7 @@ from ai_trace.exceptions import NotATrace
 from ai_trace.live import decode_box
 from ai_trace.record import Record
 from tests import sample
+from tests.cli_world import call
 
 FORMATS = Path(__file__).parent / "data" / "formats"
 STEM = "agent_20240301_134022"
@@ -67,6 +68,20 @@ def test_the_older_packages_snapshot_reads_as_the_same_session() -> None:
     assert ("older snapshot", "20240301_134022", {"model": "m"}) == (session.agent, session.id, session.meta)
     assert [step.to_dict() for step in lines.steps] == [step.to_dict() for step in session.steps]
     assert ["market_scan", "decide", "hold"] == [step.name for step in reader.read(path)]
+
+
+def test_what_the_older_packages_steps_logged_of_tokens_is_counted(tmp_path: Path) -> None:
+    """By the same names and rules as in our own lines: sums, the last model, nothing guessed; and by `stats`."""
+    said = [{"_t": 1.0, "model": "m", "input_tokens": 10}, {"_t": 2.0, "input_tokens": 5, "cost_usd": True}, "text"]
+    row = {"name": "ask", "context": {"model": 7, "output_tokens": 2}, "started_at": 1.0, "duration_ms": 1.0,
+           "outcome": "ok", "error": None, "logs": said}  # fmt: skip
+    put(tmp_path, f"{STEM}.jsonl", json.dumps(row).encode() + b"\n" + json.dumps({**row, "logs": []}).encode() + b"\n")
+    first, second = folder.load(tmp_path / f"{STEM}.jsonl").steps
+
+    assert {"output_tokens": 2, "model": "m", "input_tokens": 15} == first.usage
+    assert {"output_tokens": 2} == second.usage
+    counted = json.loads(call("--dir", str(tmp_path), "stats", "--by", "model", "--json").out)
+    assert {"m": 15, None: None} == {group["key"]: group["usage"]["input_tokens"] for group in counted["groups"]}
 
 
 def test_format_1_reads_whole() -> None:
