@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import io
 import re
+from binascii import crc32  # zlib's own, in a Python without zlib, too
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from operator import add, truediv
 from typing import Any, Final, NamedTuple
-from zlib import crc32
 
 from . import clock, disk
 from .line import decode

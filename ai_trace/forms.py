@@ -9,7 +9,7 @@ or an overridden `__getattribute__` has no say. Of a foreign object nothing runs
 metaclass may have a `__hash__` and an `__eq__` of its own. A function here may raise: its caller marks that.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: NamedTuple would compile each text, and the first compile() costs 2 ms.
 
 import builtins
 import collections

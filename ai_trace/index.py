@@ -16,7 +16,7 @@ import json
 import os
 import stat
 import sys
-import zlib
+from binascii import crc32  # zlib's own, in a Python without zlib, too
 from typing import Any, Final, NamedTuple
 
 from . import disk
@@ -121,7 +121,7 @@ class Index:
             if brief[-1] is None:
                 return None
             row = self._base.execute("SELECT sums FROM folds WHERE name = ?", (name,)).fetchone()
-            if not row or zlib.crc32(row[0]) != brief[-1]:
+            if not row or crc32(row[0]) != brief[-1]:
                 return None
             groups_from_bytes(fold.census, row[0])
         return fold
@@ -240,15 +240,15 @@ def row(fold: Fold, marks: dict[str, Any]) -> Row:
     sums = groups_to_bytes(census) if census.grouped else b""
     head = {key: fold.head[key] for key in HEAD if key in fold.head}
     known = [marks["inode"], marks["times"], marks["settled"], marks["edges"], fold.offset]
-    text = _text([*known, head, counts_to_plain(census), zlib.crc32(sums) if census.grouped else None]).encode()
-    return Row(b"%08x" % zlib.crc32(text) + text, sums)
+    text = _text([*known, head, counts_to_plain(census), crc32(sums) if census.grouped else None]).encode()
+    return Row(b"%08x" % crc32(text) + text, sums)
 
 
 _text: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 def _proved(brief: Any) -> bool:
-    return type(brief) is bytes and brief[:8] == b"%08x" % zlib.crc32(brief[8:])
+    return type(brief) is bytes and brief[:8] == b"%08x" % crc32(brief[8:])
 
 
 def _fold(brief: list[Any]) -> Fold:

@@ -4,7 +4,7 @@ A journal holds one JSON object per finished step; its keys, in the order of `LI
 `Record` is such a step as it was read, whole or still open; `Damage` is a stretch of bytes that is no step.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: NamedTuple would compile each text, and the first compile() costs 2 ms.
 
 import math
 from collections.abc import Callable, Mapping
@@ -146,7 +146,7 @@ class Record:
         length: int = 0,
         raw: bytes | None = None,
         open: bool = False,
-    ) -> Record:
+    ) -> "Record":
         """The step that *data*, a parsed JSON object, describes; *id* is used where it has none of its
         own."""
         get, own = data.get, data.get("id")

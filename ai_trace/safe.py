@@ -224,6 +224,6 @@ def _utf8_names() -> bool:
 
 
 def _checksum(text: str) -> str:
-    import zlib
+    from binascii import crc32
 
-    return f"{zlib.crc32(text.encode('utf-8', 'surrogatepass')):08x}"
+    return f"{crc32(text.encode('utf-8', 'surrogatepass')):08x}"

@@ -13,7 +13,7 @@ The forms of the keys are the ones their makers document, and that secret scanne
 (https://docs.github.com/code-security/secret-scanning, https://github.com/gitleaks/gitleaks).
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: NamedTuple would compile each text, and the first compile() costs 2 ms.
 
 import re
 from typing import Final, NamedTuple
@@ -55,15 +55,15 @@ class Rules(NamedTuple):
     def __repr__(self) -> str:
         return f"<Rules: {len(self.names)} names, {len(self.shapes)} shapes>"
 
-    def with_names(self, *names: str) -> Rules:
+    def with_names(self, *names: str) -> "Rules":
         """Mask what stands under these key names too. Raises `UsageError` for what is no name."""
         return self._replace(names=(*self.names, *map(_checked_name, names)))
 
-    def with_harmless(self, *names: str) -> Rules:
+    def with_harmless(self, *names: str) -> "Rules":
         """Keep what stands under keys that contain these names. Raises `UsageError` for what is no name."""
         return self._replace(harmless=(*self.harmless, *map(_checked_name, names)))
 
-    def with_shape(self, name: str, *, hint: str, pattern: str, what: str = "") -> Rules:
+    def with_shape(self, name: str, *, hint: str, pattern: str, what: str = "") -> "Rules":
         """Mask what matches *pattern*, a regular expression, wherever it stands.
 
         *hint* is a literal of at least two characters that is in every match (upper and lower case as
@@ -73,7 +73,7 @@ class Rules(NamedTuple):
         _check_shape(name, hint, pattern)
         return self._replace(shapes=(*self.shapes, Shape(name, what or name, (hint,), pattern)))
 
-    def without(self, *names: str) -> Rules:
+    def without(self, *names: str) -> "Rules":
         """Leave out these key names and shapes. Raises `UsageError` for one that is not in the rules."""
         known = {*self.names, *(shape.name for shape in self.shapes)}
         for name in names:
