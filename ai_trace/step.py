@@ -153,7 +153,11 @@ class Step(Parts):
         return self
 
     def fail(self, reason: Any) -> Step:
-        """End the step as "error"; *reason* becomes its one-line error. Returns itself."""
+        """End the step as "error"; *reason* becomes its one-line error, with the traceback where it is an exception.
+        Returns itself."""
+        if issubclass(type(reason), BaseException):  # `isinstance` asks the value's own `__class__`, which may raise
+            self._end_by(reason, '"error"')
+            return self
         text, masked = self._origin.capture.line(reason)
         self.masked += masked
         self._end('"error"', quote(text))
@@ -236,7 +240,7 @@ class Step(Parts):
             self.usage_text = origin.capture.usage_text(self._usage)
         origin.sink.end(self)
 
-    def _end_by(self, error: BaseException) -> None:
+    def _end_by(self, error: BaseException, outcome_text: str = "") -> None:
         """End as the exception says, which itself is not touched."""
         capture = self._origin.capture
         name = type(error).__name__
@@ -244,7 +248,8 @@ class Step(Parts):
         trace, more = capture.text(_traceback(error), _TRACEBACK)
         self.masked += masked + more
         self.extra = f',"traceback":{quote(trace)}{self.extra}'
-        self._end('"cancelled"' if _cancels(error) else '"error"', quote(f"{name}: {text}" if text else name))
+        outcome_text = outcome_text or ('"cancelled"' if _cancels(error) else '"error"')
+        self._end(outcome_text, quote(f"{name}: {text}" if text else name))
 
     # What it holds: as it was captured, masked and bounded
 

@@ -248,6 +248,17 @@ def test_what_is_wrong_with_standard_input_is_told_of_standard_input(
     assert "standard input" in said or words[0] in ("at", "diff")
 
 
+@pytest.mark.parametrize("word", ["traces", "./traces", "traces/"])
+def test_a_folder_in_place_of_a_session(world: World, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said how to see what is in it; a session of that name would come first."""
+    world.session()
+    monkeypatch.chdir(world.path.parent)
+    done = call("view", word)
+    assert (1, "") == done[:2] and f"{word} is a folder" in done.err and f"--dir {word} view" in done.err
+    world.session("traces")
+    assert ("decide" in call("view", word).out) == (word == "traces")
+
+
 def test_a_file_of_the_older_package(tmp_path: Path) -> None:
     """What the older package wrote opens by its file name, as its own `view X.jsonl` did."""
     row = {

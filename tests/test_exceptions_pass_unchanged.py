@@ -257,3 +257,20 @@ def test_a_decorated_function_passes_its_exception(tmp_path: Path) -> None:
         assert caught.value is error
     (record,) = lines(tmp_path)
     assert record["outcome"] == "error" and record["error"] == "ValueError: boom"
+
+
+def test_an_exception_given_to_fail_is_told_as_one_that_came_up(tmp_path: Path) -> None:
+    """Class and message on one line, the traceback with its cause, always an error."""
+    with ai_trace.Tracer("agent", tmp_path) as tracer:
+        for given in (ValueError("no\nluck"), KeyError(), asyncio.CancelledError("stop"), Rude()):
+            try:
+                raise given from OSError("the cause")
+            except BaseException as error:
+                step = tracer.step("by hand").start().fail(error)
+                assert step.error and step.error.startswith(type(error).__name__)
+    told = lines(tmp_path)
+    assert ["ValueError: no luck", "KeyError", "CancelledError: stop", "Rude: <unprintable: RuntimeError>"] == [
+        line["error"] for line in told
+    ]
+    assert {"error"} == {line["outcome"] for line in told}
+    assert all("OSError: the cause" in line["traceback"] for line in told)

@@ -97,6 +97,8 @@ def choose(word: str | None, trace_dir: str) -> folder.Entry | str:
         raise Stop(f"'{word}' is the beginning of {len(fit)} sessions:", rows=_listed(fit))
     if path is not None:
         return path
+    if os.path.isdir(word):
+        raise Stop(_is_folder(word))
     if not known:
         raise Stop(f"no session '{word}': {missing(trace_dir)}")
     raise Stop(f"no session '{word}' in {trace_dir}. The nearest:", rows=_listed(_nearest(word, known)))
@@ -123,10 +125,14 @@ def _file(word: str, trace_dir: str) -> str | None:
         return None
     for path in (word, os.path.join(trace_dir, word)):
         if os.path.isdir(path) and os.sep in word:
-            raise Stop(f"{path} is a folder; to see its newest session: ai-trace --dir {path} view")
+            raise Stop(_is_folder(path))
         if os.path.exists(path) and not os.path.isdir(path):
             return path
     return None
+
+
+def _is_folder(path: str) -> str:
+    return f"{path} is a folder; to see its newest session: ai-trace --dir {path} view"
 
 
 def _nearest(word: str, known: Sequence[folder.Entry]) -> list[folder.Entry]:
