@@ -14,8 +14,8 @@ import io
 import re
 from binascii import crc32  # zlib's own, in a Python without zlib, too
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from itertools import repeat
+from collections.abc import Callable, Sequence
+from itertools import accumulate, repeat
 from operator import add, truediv
 from typing import Any, Final, NamedTuple
 
@@ -195,20 +195,18 @@ class Census:
     def add_block(self, block: bytes, begin: int, end: int) -> bool:
         """Count the whole lines of *block* from *begin* to *end*; False, and nothing counted, where one of
         them is not plainly a step."""
-        lines = block.split(b"\n")[begin > 0 : -1]  # outside there are halves of lines
-        tails = b"\n".join([line[-_TAIL:] for line in lines]) + b"\n"
-        if tails.count(b"}\n") != len(lines) or block.find(b"\0", begin, end) >= 0:
+        if block.find(b"\0", begin, end) >= 0:
             return False
-        rows = _rows(block, begin, end, lines)
-        if len(rows) != len(lines):
+        lengths, tails, rows = (_long if block.find(b"\n", begin) - begin > _LONG else _short)(block, begin, end)
+        if tails.count(b"}\n") != len(lengths) or len(rows) != len(lengths):
             return False
         names, outcomes, starts, spans, parents, sizes, usages = zip(*rows)
-        if list(map(int, sizes)) != [len(line) + 1 for line in lines]:
+        if list(map(int, sizes)) != lengths:
             return False
         try:
             words = _words({*names, *outcomes})
             said = _objects(usages)
-            riders = [_rider(lines[n]) for n in _marked(tails)]
+            riders = _riders(block, begin, lengths, tails)
         except ValueError:
             return False
         began, took = list(map(float, starts)), list(map(float, spans))
@@ -262,12 +260,24 @@ _MET: Final[dict[bytes, str]] = {}  # JSON text between quotes, met in fixed par
 _NOTHING: Final[dict[str, Any]] = {}
 
 
-def _rows(block: bytes, begin: int, end: int, lines: list[bytes]) -> list[tuple[bytes, ...]]:
-    """The columns of each fixed part at the beginning of a line."""
-    if end - begin > _LONG // 2 * len(lines):  # of long lines not all is searched
-        block = b"\n" + b"\n".join([line[:_LONG] for line in lines])
-        return _ROW.findall(block)
-    return _ROW.findall(block, begin - 1, end) if begin else _ROW.findall(b"\n" + block[:end])
+def _short(block: bytes, begin: int, end: int) -> tuple[list[int], bytes, list[tuple[bytes, ...]]]:
+    """The lines between two places: their lengths, their last bytes, and the columns of their fixed parts."""
+    lines = block.split(b"\n")[begin > 0 : -1]  # outside there are halves of lines
+    tails = b"\n".join([line[-_TAIL:] for line in lines]) + b"\n"
+    rows = _ROW.findall(block, begin - 1, end) if begin else _ROW.findall(b"\n" + block[:end])
+    return [len(line) + 1 for line in lines], tails, rows
+
+
+def _long(block: bytes, begin: int, end: int) -> tuple[list[int], bytes, list[tuple[bytes, ...]]]:
+    """As `_short`, where lines are long: they are neither copied nor, but for their newline, searched whole."""
+    starts, ends = [begin], []
+    while starts[-1] < end:
+        ends.append(block.index(b"\n", starts[-1]))
+        starts.append(ends[-1] + 1)
+    pairs = [*zip(starts, ends)]
+    tails = b"\n".join([block[max(at, stop - _TAIL) : stop] for at, stop in pairs]) + b"\n"
+    heads = b"\n".join([block[at : min(at + _LONG, stop)] for at, stop in pairs])
+    return [stop - at + 1 for at, stop in pairs], tails, _ROW.findall(b"\n" + heads)
 
 
 def _words(texts: set[bytes]) -> dict[bytes, str]:
@@ -298,15 +308,18 @@ def _all_count(values: list[Any]) -> bool:
     return bool(values) and {*map(type, values)} <= {int, float} and min(values) >= 0 and max(values) < _HUGE
 
 
-def _marked(tails: bytes) -> set[int]:
-    """Which lines may have a rider; *tails* are their last `_TAIL` bytes, which no fixed part is as short as."""
+def _riders(block: bytes, begin: int, lengths: list[int], tails: bytes) -> list[tuple[int, int]]:
+    """What rides on the lines of *lengths* from *begin*; *tails* are their last `_TAIL` bytes (no line is shorter)."""
     found = set()
     for mark in _MARKS:
         at = tails.find(mark)
         while at >= 0:
             found.add(at // (_TAIL + 1))
             at = tails.find(mark, at + 1)
-    return found
+    if not found:
+        return []
+    edges = [*accumulate(lengths, initial=begin)]
+    return [_rider(block[edges[n] : edges[n + 1] - 1]) for n in found]
 
 
 def _rider(line: bytes) -> tuple[int, int]:
@@ -363,8 +376,10 @@ def take(
         return small
     census, lines, opening = Census(grouped=grouped), Lines(offset, None), b""
     with opened(path) as file:
-        for at, block in _blocks(file, offset, until):
-            if at == 0:
+        while until is None or offset < until:
+            asked = BLOCK if until is None else min(BLOCK, until - offset)
+            block = file.pread(asked, offset)
+            if offset == 0:
                 opening = block[: block.find(b"\n") + 1 or len(block)]
             first, begin, end = lines.first(block)
             if first is not None:
@@ -373,7 +388,13 @@ def take(
                 _line_by_line(census, path, lines.offset, block[begin:end])
             lines.give(end - begin)
             if tick is not None:
-                tick(len(block))
+                tick(end or len(block))
+            offset += len(block)
+            if len(block) < asked:  # the end; what is added meanwhile comes the next time
+                break
+            if end and not file.packed:  # a half line is read again with its other half, which is cheaper than a copy
+                offset = lines.offset
+                lines.drop()
         if not file.packed:
             return Taken(census, lines.offset, marks(file.fd, lines.offset), opening)
         # Nobody writes on in a packed file: its end is counted here, and it is known again by its packed bytes.
@@ -420,17 +441,6 @@ def marks(fd: int, offset: int, read: bytes = b"") -> dict[str, Any]:
 _SMALL: Final = 48 * 1024  # bytes; a journal below is read in one piece, with half the calls to the system
 _EDGE: Final = 64  # bytes looked at, at the beginning and before the place reached
 _SETTLED_NS: Final = 1_000_000_000  # a younger time of change may hide a second change (file systems: 10 ms)
-
-
-def _blocks(file: Plain, position: int, until: int | None) -> Iterator[tuple[int, bytes]]:
-    size = BLOCK
-    while until is None or position < until:
-        block = file.pread(size if until is None else min(size, until - position), position)
-        if block:
-            yield position, block
-        position += len(block)
-        if len(block) < size:  # the end; what is added meanwhile comes the next time
-            return
 
 
 def _line_by_line(census: Census, path: str, offset: int, stretch: bytes) -> None:

@@ -87,6 +87,11 @@ class Lines:
         else:
             self._pieces.append(half)
 
+    def drop(self) -> None:
+        """Let go of the half line at hand, which will be given again from its start."""
+        self.size = 0
+        self._pieces.clear()
+
     @property
     def tail(self) -> bytes:
         """The half line at the end; b"" where there is none or it is past `MAX_LINE`."""

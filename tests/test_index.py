@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import random
@@ -309,6 +310,34 @@ def test_a_census_is_what_the_steps_one_by_one_add_up_to(tmp_path: Path) -> None
         halves = census.take(str(path), 0, middle).census
         halves.merge(census.take(str(path), middle).census)
         assert summed(expected) == summed(halves)
+
+
+@pytest.mark.parametrize("block", [4096, 16384, census.BLOCK])
+def test_long_lines_are_counted_like_short_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    """Lines shorter and longer than a block, mixed, plain and packed, whole and damaged anywhere."""
+    rng = seeded()
+    monkeypatch.setattr(census, "BLOCK", block)
+    path, packed = tmp_path / "x.jsonl", tmp_path / "y.jsonl.gz"
+    for _ in range(12):
+        lines = []
+        for row in rows(rng.randrange(1, 40), rng):
+            row["context"] = {"prompt": rng.choice(["é", "x", '"\\', "\n"]) * rng.choice([1, 50, 3000, 9000, 30000])}
+            raw = bytearray(line(row))
+            if rng.random() < 0.3:  # damage that keeps the length, and is no NUL or newline, is not looked for
+                place = rng.randrange(len(raw))
+                taken, put = rng.choice([(0, b"\0"), (1, b"\0"), (0, b"\n"), (1, b"\n"), (1, b""), (0, b"}")])
+                raw[place : place + taken] = put
+            lines.append(bytes(raw))
+        whole = b"".join(lines) + rng.choice([b"", b'{"half'])
+        path.write_bytes(whole)
+        expected = census.Census()
+        for item in reader.scan(path, check=False):
+            expected.add(item)
+        found = census.take(str(path))
+        assert summed(expected) == summed(found.census)
+        assert whole.rfind(b"\n") + 1 == found.offset
+        packed.write_bytes(gzip.compress(whole[: found.offset], 1))
+        assert summed(expected) == summed(census.take(str(packed)).census)
 
 
 def summed(counted: census.Census) -> Any:
