@@ -158,7 +158,8 @@ class Chain:
     def _judge(self, line: bytes, before: bytes) -> str:
         if not self.proved or self._seal.fits(line, before):
             return ""
-        return "its seal does not fit: it was changed, or the seal before it"
+        other = "" if self._key is None else ", or this is not the key"
+        return f"its seal does not fit: it was changed, or the seal before it{other}"
 
 
 def _number(seal: bytes) -> int:

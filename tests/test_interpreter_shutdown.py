@@ -53,6 +53,10 @@ ORDERLY = {
     "the last line": "",
     "sys.exit": "sys.exit()",
     "an unclosed tracer in a cycle": "tracer.me = tracer; del tracer, left",
+    "a daemon thread that holds it for ever": (
+        "def hold(mine): threading.Event().wait()\n"
+        "threading.Thread(target=hold, args=(tracer,), daemon=True).start()"
+    ),
     "a daemon thread that waits for ever": "threading.Thread(target=threading.Event().wait, daemon=True).start()",
 }
 
