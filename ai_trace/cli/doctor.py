@@ -66,7 +66,8 @@ def run(args: Namespace, out: Output) -> int:
 
 def _look(place: str) -> Iterator[_Finding]:
     yield _Finding("ai_trace", f"{VERSION}, format {FORMAT}, from {os.path.dirname(os.path.dirname(__file__))}", _rival())
-    yield _Finding("python", f"{platform.python_implementation()} {platform.python_version()} on {platform.platform()}")
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"  # `platform.platform()` starts a process
+    yield _Finding("python", f"{platform.python_implementation()} {platform.python_version()} on {system}")
     switched_off = os.environ.get("AI_TRACE_DISABLED", "")
     said = ", ".join(f"{name}={os.environ[name]}" for name in _SETTINGS if name in os.environ)
     off = "tracing is switched off by AI_TRACE_DISABLED" if switched_off not in ("", "0") else ""
