@@ -18,8 +18,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import alive, clock, disk, journal, lifetime, live, safe
-from .blackbox import BlackBox, sibling
+from . import alive, clock, disk, journal, lifetime, live, pair, safe
+from .blackbox import BlackBox
 from .line import Parts, encode_step, quote, seconds
 from .news import News, reason
 from .sinks import Tally
@@ -215,7 +215,7 @@ class Recorder:
         self._news.retell()
         self._rotate_at_ns = clock.active.wall_ns() + self._most_ns
         for number in range(2, MOST_NAMES):
-            if (book := self._claim(self.path)) is not None:
+            if (made := self._claim(self.path)) is not None:
                 break
             if self._segment:
                 self._begin_segment()
@@ -226,52 +226,19 @@ class Recorder:
             raise OSError(errno.EEXIST, f"no free name for a journal after {MOST_NAMES} tries", self.path)
         lifetime.close_at_the_end()
         try:
-            self._sync_folder()
+            if self._sync != "never":
+                pair.sync_folder(self._folder, self._news.notice)
         except BaseException:  # Ctrl-C: neither file holds anything yet
-            self._take_back(book)
+            pair.take_back(*made)
             raise
+        book, self._box = made
         self._journal = book
         return book
 
-    def _sync_folder(self) -> None:
-        if self._sync == "never":
-            return
-        try:
-            disk.active.fsync_folder(self._folder)
-        except Exception as err:
-            self._news.notice(f"the folder could not be synced ({reason(err)}): a power cut may take the journal")
-
-    def _take_back(self, book: journal.Journal) -> None:
-        """Remove the files just made, so that their name is free for the next step."""
-        box, self._box = self._box, None
-        try:
-            disk.active.unlink(book.path)
-        except OSError:
-            pass  # an empty file stays, and the next step takes another name
-        finally:
-            self._let_go_of(book, box)
-
-    def _claim(self, path: str) -> journal.Journal | None:
-        """Make the files named *path*; None where the name is taken."""
+    def _claim(self, path: str) -> tuple[journal.Journal, BlackBox | None] | None:
         if not self._segment and os.path.lexists(os.path.splitext(path)[0] + ".json"):
-            return None
-        box = None
-        try:
-            box = BlackBox(sibling(path), self._header, self._sync == "always")
-        except FileExistsError:
-            return None
-        except OSError as err:  # steps in flight stay unseen, finished ones are kept
-            self._news.notice(f"no black box: {reason(err)}")
-        try:
-            book = self._new_journal(path)
-        except BaseException as err:
-            if box is not None:
-                box.remove()
-            if isinstance(err, FileExistsError):
-                return None
-            raise
-        self._box = box
-        return book
+            return None  # an older session's snapshot
+        return pair.claim(path, self._new_journal, self._header, self._sync == "always", self._news.notice)
 
     def _new_journal(self, path: str) -> journal.Journal:
         durable = self._sync != "never"
@@ -315,22 +282,13 @@ class Recorder:
                 if old_box is not None:
                     old_box.bury(places)  # moved elsewhere, it would show them as open for ever
         finally:
-            self._let_go_of(old_book, old_box)
+            pair.let_go(old_book, old_box)
         return book
 
     def _let_go(self) -> None:
         book, self._journal = self._journal, None
         box, self._box = self._box, None
-        self._let_go_of(book, box)
-
-    def _let_go_of(self, book: journal.Journal | None, box: BlackBox | None) -> None:
-        """Close the files; the black box goes, for what it held stands elsewhere now."""
-        try:
-            if book is not None:
-                book.close()
-        finally:
-            if box is not None:
-                box.remove()
+        pair.let_go(book, box)
 
     def _header(self, at: int) -> bytes:
         return live.encode_header(self._news.header(), at, alive.identity())

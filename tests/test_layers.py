@@ -21,7 +21,7 @@ FLOORS = {
         "current", "settings", "lifetime", "matching", "mentions", "spans", "genai", "sweep", "seal", "whole", "packed", "where",
     ],
     2: [
-        "capture", "blackbox", "journal", "sealed_journal", "news", "sinks", "recorder", "lines", "search", "sniff", "leaks", "reader", "totals",
+        "capture", "blackbox", "journal", "sealed_journal", "news", "sinks", "pair", "recorder", "lines", "search", "sniff", "leaks", "reader", "totals",
         "tree", "census", "reference", "sightings", "provenance", "session", "alignment", "timing",
     ],
     3: ["step", "surround", "traced", "merge", "folder", "seek", "growing", "follow", "render", "snapshot", "verify", "repair", "prune"],
@@ -34,7 +34,7 @@ PLACE = {room: (floor, at) for floor, rooms in FLOORS.items() for at, room in en
 PACKAGE = os.path.join(ROOT, "ai_trace")
 
 # The recording side and the reading side meet on floors 0 and 1 alone, and in the tracer that saves.
-WRITERS = {"capture", "blackbox", "journal", "sealed_journal", "news", "sinks", "recorder", "step", "traced"}
+WRITERS = {"capture", "blackbox", "journal", "sealed_journal", "news", "sinks", "pair", "recorder", "step", "traced"}
 READERS = {
     "alignment", "census", "folder", "follow", "growing", "lines", "mentions", "merge", "provenance", "reader",
     "reference", "render", "repair", "session", "sightings", "snapshot", "sniff", "timing", "totals", "tree",
