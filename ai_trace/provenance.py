@@ -23,19 +23,20 @@ rivals.
 
 from __future__ import annotations
 
-import json
 import re
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from heapq import merge
 from itertools import islice
 from math import inf
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
+from .marks import of_name
 from .record import Record, number
 from .sightings import COMMON, IN_TEXT, ROUNDED, TELLING, Sighting, Sightings, canonical, parts, weight
+from .trail import Reading, Trail, start
 
-__all__ = ["Knowledge", "Piece", "knowledge"]
+__all__ = ["Knowledge", "Piece", "REACH", "knowledge"]
 
 _PARTS: Final = 300  # values of one step
 _SCANNED: Final = 1_000  # sightings of one value looked at, from each end
@@ -43,6 +44,7 @@ _LABEL: Final = 64  # characters; what is longer is prose, and differs each time
 _NO_LABEL: Final = re.compile(r"[\W\d]*$|[0-9]{4}-[0-9]{2}|[0-9a-fA-F-]{16,}$")
 _MENTIONED: Final = 10  # links of one text
 _REACH: Final = {IN_TEXT: 3, ROUNDED: 20}  # steps back; farther off, what tells little agrees by chance
+REACH: Final = max(_REACH.values())
 _RIVALS: Final = 100  # newer values looked at for one piece; beyond them others are only more of the same
 
 Ways = Callable[[Record], list[Record]]
@@ -132,29 +134,38 @@ class Knowledge(NamedTuple):
         return {"step": step, "stale": len(self.stale), "values": values, "left_out": self.left_out}
 
 
-def knowledge(steps: Sequence[Record], targets: Iterable[Record], path_to: Ways) -> dict[Record, Knowledge]:
-    """What each of *targets* knew; *steps* are all of the session by start, *path_to* its way from the root.
+def knowledge(trail: Trail, targets: Iterable[Record]) -> dict[Record, Knowledge]:
+    """What each of *targets*, steps of *trail*, knew.
 
     The steps are read once for all targets, and once more, where needed, those lines that speak of a value by
     the other name that it had before.
     """
-    views = [_View(target, path_to) for target in targets]
-    numbers = {step: place for place, step in enumerate(steps, 1)}
+    views = [_View(target, trail.path_to) for target in targets]
     until = max((view.until for view in views), default=-inf)
-    earlier = dict(islice(numbers.items(), bisect_right(steps, until, key=_start)))
-    seen = Sightings((piece.path, piece.value) for view in views for piece in view.pieces)
-    seen.look(earlier)
-    search = _Search(seen, numbers, _Subjects(path_to))
+    near = {trail.number(step) for view in views for step in (view.step, *view.around)}
+    seen = Sightings(((piece.path, piece.value) for view in views for piece in view.pieces), trail.step)
+    reading = _opened(seen, trail.reading(until, near))
+    search = _Search(seen, trail)
     found = [(view, search.traced(view)) for view in views]
+    while seen.complete(reading.between):
+        found = [(view, search.traced(view)) for view in views]
     renamed = {path for _, pieces in found for piece in pieces if (path := _other_name(piece))}
-    others = Sightings((path, None) for path in renamed)
+    others = Sightings(((path, None) for path in renamed), trail.step)
     if renamed:
-        others.look(earlier, holding=tuple(map(_spelled, renamed)))
-    known: dict[Record, Knowledge] = {}
-    for view, pieces in found:
-        judged = search.judged(view.step, pieces, others)
-        known[view.step] = Knowledge(view.step, numbers[view.step], judged, view.left_out)
-    return known
+        others_reading = _opened(others, trail.reading(until, near, _holding(renamed)))
+    judged = [search.judged(view.step, pieces, others) for view, pieces in found]
+    while seen.complete(reading.between) or (renamed and others.complete(others_reading.between)):
+        judged = [search.judged(view.step, pieces, others) for view, pieces in found]
+    return {
+        view.step: Knowledge(view.step, trail.number(view.step), pieces, view.left_out)
+        for view, pieces in zip(views, judged)
+    }
+
+
+def _opened(seen: Sightings, reading: Reading) -> Reading:
+    seen.look(reading.edges)
+    seen.gap = reading.gap
+    return reading
 
 
 class _View:
@@ -162,7 +173,7 @@ class _View:
 
     def __init__(self, step: Record, path_to: Ways) -> None:
         self.step = step
-        self.begun = _start(step)
+        self.begun = start(step)
         self.around = tuple(path_to(step)[:-1])
         self.pieces = list(islice(self._all(path_to), _PARTS + 1))
         self.left_out = 0
@@ -195,10 +206,10 @@ class _View:
 class _Search:
     """Finds for each piece its way, its last reading, and what was newer."""
 
-    def __init__(self, seen: Sightings, numbers: dict[Record, int], subjects: _Subjects) -> None:
+    def __init__(self, seen: Sightings, trail: Trail) -> None:
         self._seen = seen
-        self._numbers = numbers
-        self._subjects = subjects
+        self._number = trail.number
+        self._subjects = _Subjects(trail.path_to)
 
     def traced(self, view: _View) -> list[Piece]:
         """The pieces with their ways; of an object or a list that came as a whole, the parts are left out."""
@@ -217,17 +228,17 @@ class _Search:
         return found
 
     def _traced(self, piece: Piece, step: Record) -> Piece:
-        until = _start(piece.holder) if piece.where == "around" else piece.at
+        until = start(piece.holder) if piece.where == "around" else piece.at
         ways: list[Sighting] = []
         readings: list[Sighting] = []
         for matches in self._seen.matching(piece.path, piece.value):
             if ways and weight(piece.value) != TELLING:
                 break  # what tells little is not looked for further once it is found
-            oldest, newest = islice(matches.oldest(until), _SCANNED), islice(matches.newest(until), _SCANNED)
-            sources = newest if matches.reason in _REACH and weight(piece.value) != TELLING else oldest
+            near = matches.reason in _REACH and weight(piece.value) != TELLING
+            sources = islice(matches.newest(until) if near else matches.oldest(until), _SCANNED)
             ways += islice((one for one in sources if self._is_source(one, piece, step)), 1)
             if matches.reason.startswith("same"):
-                logs = (one for one in newest if one.where == "log")
+                logs = islice(matches.newest(until, logged=True), _SCANNED)
                 readings += islice((one for one in logs if self._is_source(one, piece, step)), 1)
         ways.sort(key=_when)
         read = max([*readings, *ways[:1]], key=_when, default=None)
@@ -245,9 +256,9 @@ class _Search:
 
     def _is_source(self, one: Sighting, piece: Piece, step: Record) -> bool:
         """Whether *piece* may come from *one*, which is not later than it by the clock."""
-        if one.step is piece.holder or (one.at == piece.at and one.number > self._numbers[piece.holder]):
+        if one.step is piece.holder or (one.at == piece.at and one.number > self._number(piece.holder)):
             return False
-        if _may_be_chance(one, piece) and self._numbers[piece.holder] - one.number > _REACH[one.reason]:
+        if _may_be_chance(one, piece) and self._number(piece.holder) - one.number > _REACH[one.reason]:
             return False
         if one.path == piece.path and piece.where == one.where == "log" and one.step.name == step.name:
             return False  # as all steps of this name log it, the step has read it anew itself
@@ -277,10 +288,10 @@ class _Search:
 
     def _later(self, piece: Piece, read: Sighting, others: Sightings) -> Iterator[Sighting]:
         """What was logged after the reading, under the piece's name or that it was read by; newest first."""
-        both = [*islice(self._seen.newest(piece.path, read.at, piece.at), _RIVALS)]
+        both: Iterable[Sighting] = islice(self._seen.newest(piece.path, read.at, piece.at), _RIVALS)
         if other := _other_name(piece):
-            both += islice(others.newest(other, read.at, piece.at), _RIVALS)
-            both.sort(key=_when, reverse=True)
+            renamed = islice(others.newest(other, read.at, piece.at), _RIVALS)
+            both = merge(both, renamed, key=_when, reverse=True)
         return (one for one in both if not _same_again(one, piece, read))
 
 
@@ -333,16 +344,10 @@ def _other_name(piece: Piece) -> str:
     return "" if read.path.endswith("]") else read.path
 
 
-def _spelled(path: str) -> bytes:
-    """The last key of *path* as JSON bytes, or as much of it as every writer spells alike."""
-    key = path.rpartition(".")[2].partition("[")[0]
-    plain = key.isascii() and key.isprintable() and json.dumps(key) == f'"{key}"'
-    return f'"{key}"'.encode() if plain else b""
+def _holding(paths: Iterable[str]) -> tuple[bytes, ...]:
+    """Bytes of which one stands in each line that logs under one of *paths*; () where there is no telling."""
+    told = [of_name(path) for path in paths]
+    return () if None in told else tuple(mark.text for marks in told for mark in marks or ())
 
 
 _when: Final[Callable[[Sighting], Any]] = itemgetter(0, 1)
-
-
-def _start(step: Record) -> float:
-    known = number(step.started_at)
-    return inf if known is None else known

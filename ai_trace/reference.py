@@ -14,7 +14,7 @@ from typing import Final
 from .record import Record
 from .tree import Node, end_key, innermost_failure
 
-__all__ = ["HELP", "referred"]
+__all__ = ["HELP", "meant", "referred"]
 
 HELP: Final = (
     "a step: the beginning of its id, '#12' (the 12th by start), 'NAME#3' (the third of that name), "
@@ -25,26 +25,33 @@ _COUNTED: Final = re.compile(r"(?P<name>.*)#(?P<place>-?[0-9]{1,9})", re.DOTALL)
 
 def referred(nodes: Sequence[Node], word: str) -> list[Record]:
     """The steps of *nodes* (all of a session, by start) that *word* may mean: one, none, or several."""
-    if word == "last":
-        return [node.record for node in nodes[-1:]]
     if word == "last-error":
         failed = [node for node in nodes if node.record.outcome == "error"]
         return [innermost_failure(max(failed, key=end_key)).record] if failed else []
-    steps = [node.record for node in nodes]
+    names, ids = [node.record.name for node in nodes], [node.record.id for node in nodes]
+    return [nodes[place].record for place in meant(names, ids, word)]
+
+
+def meant(names: Sequence[str], ids: Sequence[str], word: str) -> list[int]:
+    """The places, from 0, of the steps that *word* may mean; *names* and *ids* are theirs by start. Not for
+    `last-error`."""
+    if word == "last":
+        return [len(names) - 1] if names else []
     counted = _COUNTED.fullmatch(word)
     if counted:
-        named = [step for step in steps if step.name == counted["name"]] if counted["name"] else steps
+        name = counted["name"]
+        named = [place for place, one in enumerate(names) if one == name] if name else range(len(names))
         return _at(named, int(counted["place"]))
     for fits in (
-        [step for step in steps if step.id == word],
-        [step for step in steps if word and step.id.startswith(word)],
+        [place for place, id in enumerate(ids) if id == word],
+        [place for place, id in enumerate(ids) if word and id.startswith(word)],
     ):
         if fits:
             return fits
-    return [step for step in steps if step.name == word]
+    return [place for place, name in enumerate(names) if name == word]
 
 
-def _at(steps: list[Record], place: int) -> list[Record]:
-    """The step at *place* as people count: from 1, or from -1 backwards."""
-    index = place - 1 if place > 0 else place + len(steps)
-    return [steps[index]] if place and 0 <= index < len(steps) else []
+def _at(places: Sequence[int], place: int) -> list[int]:
+    """The one at *place* as people count: from 1, or from -1 backwards."""
+    index = place - 1 if place > 0 else place + len(places)
+    return [places[index]] if place and 0 <= index < len(places) else []

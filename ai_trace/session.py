@@ -150,13 +150,14 @@ class Session:
             KeyError: *step* is a word that means no step, or several.
         """
         from .provenance import knowledge
+        from .trail import Steps
 
         if isinstance(step, str):
             found = self.referred(step)
             if len(found) != 1:
                 raise KeyError(f"{step!r} means {len(found)} steps of this session")
             step = found[0]
-        return knowledge(self.steps, [step], self.path_to)[step]
+        return knowledge(Steps(self.steps, self.path_to), [step])[step]
 
     def summary(self) -> dict[str, Any]:
         """The run in numbers: first what the older package's `summary()` had, then ours."""

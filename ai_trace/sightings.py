@@ -23,15 +23,17 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from math import inf
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
+from . import marks
+from .marks import Marks
 from .mentions import mentions, numbers
 from .record import Record, number
-from .sweep import sweep
 
-__all__ = ["COMMON", "IN_TEXT", "ORDINARY", "ROUNDED", "TELLING", "Sighting", "Sightings", "canonical", "parts",
+__all__ = ["COMMON", "IN_TEXT", "ORDINARY", "ROUNDED", "TELLING", "Said", "Sighting", "Sightings", "canonical", "parts",
            "weight"]  # fmt: skip
 
 COMMON: Final = 0
@@ -48,6 +50,7 @@ _AGREEING: Final = 3  # digits from which a rounded number under another name is
 _SHORT_TEXT: Final = 1_000  # characters; a small number in a longer one is chance
 _EXACT: Final = 10**15  # whole numbers below it are exact as floats
 _DIGITS: Final = re.compile(r"0*([0-9]*?)0*")
+_DIGIT: Final = re.compile(r"[0-9]")
 
 
 class Sighting(NamedTuple):
@@ -68,8 +71,25 @@ class Sighting(NamedTuple):
         return plain | ({"reason": self.reason} if self.reason else {})
 
 
-_Place = tuple[float, int, Record, str]  # the first fields of a Sighting
-_Seen = tuple[float, int, Record, str, str, Any]  # a Sighting without its name: 100,000 are made in a moment
+Said = tuple[int, Any, Mapping[str, Any], Iterable[Mapping[str, Any]]]
+"""What one step saw and said: its number by start, its start, its context, its logs."""
+
+_Seen = tuple[float, int, str, str, Any]  # (at, number, where, path, value): 100,000 are made in a moment
+
+
+class _Sought(list[_Seen]):
+    """The sightings of one thing that is sought; *marks* tell in which lines it may stand (see `marks.py`), *whole*
+    says that none was left out, *logs_whole* none of those in logs."""
+
+    __slots__ = ("marks", "whole", "logs_whole")
+
+    def __init__(self, *marks: Callable[[], Marks]) -> None:
+        super().__init__()
+        self.marks = [*marks]
+        self.whole = self.logs_whole = False
+
+
+_Named = tuple[_Sought, dict[Any, _Sought]]  # logs of any value; key of a sought value -> its sightings
 
 
 def weight(value: Any) -> int:
@@ -115,50 +135,61 @@ def parts(pairs: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 class Sightings:
     """An index of where the *wanted* (path, value) pairs, and other values under the same paths, were seen.
 
-    `look` reads each step once. Afterwards `matching` answers by value, `newest` by path.
+    `look` takes in each step once. Afterwards `matching` answers by value, `newest` by path; *step* finds the
+    step of a number.
+
+    Attributes:
+        gap: between which times not all was looked at; None: nothing was left out. Answers from outside it are as
+            good as if all had been.
+        missing: what was asked for beyond that; once it was looked for, `complete` says so.
     """
 
-    def __init__(self, wanted: Iterable[tuple[str, Any]]) -> None:
-        self._named: dict[str, list[_Seen]] = {}  # path -> logs of any value under it
-        self._same: dict[tuple[str, Any], list[_Seen]] = {}  # (path, key of value) -> sightings of both
-        self._equal: dict[Any, list[_Seen]] = {}  # key of value -> sightings under any path
-        self._rounded: dict[tuple[int, float], list[_Seen]] = {}  # (decimals, number) -> unrounded ones
-        self._within: dict[str, list[_Seen]] = {}  # text -> texts in which it stands
-        self._around: dict[str, list[_Seen]] = {}  # text -> texts that stand in it
-        self._near: dict[float, list[_Seen]] = {}  # number that tells little -> short logs it stands in
+    def __init__(self, wanted: Iterable[tuple[str, Any]], step: Callable[[int], Record]) -> None:
+        self._step = step
+        self.gap: tuple[float, float] | None = None
+        self.missing: list[tuple[_Sought, bool]] = []
+        self._named: dict[str, _Named] = {}  # by path
+        self._equal: dict[Any, _Sought] = {}  # key of value -> sightings under any path
+        self._rounded: dict[tuple[int, float], _Sought] = {}  # (decimals, number) -> unrounded ones
+        self._within: dict[str, _Sought] = {}  # text -> texts in which it stands
+        self._around: dict[str, _Sought] = {}  # text -> texts that stand in it
+        self._near: dict[float, _Sought] = {}  # number that tells little -> short logs it stands in
         self._mentions: dict[str, list[str | float]] = {}  # text -> what it may mention
-        self._mentioned: dict[str | float, list[_Seen]] = {}  # that -> sightings under any path
+        self._mentioned: dict[str | float, _Sought] = {}  # that -> sightings under any path
         self._left = _LONG_TEXTS  # characters of texts whose mentions are still to be looked for
         self._sizes: set[tuple[type, int]] = set()  # of the objects and lists sought
         for path, value in wanted:
             if not path.endswith("]"):
-                self._named[path] = []
-                self._same[path, _key(value)] = []
-            self._want(value)
+                named = self._named.setdefault(path, (_Sought(partial(marks.of_name, path)), {}))
+                named[1][_key(value)] = _Sought(partial(marks.of_pair, path, value))
+            self._want(path, value)
         self._decimals = {decimals for decimals, _ in self._rounded}
         self._edges = _edges(self._rounded)
         self._trim()
         self._starts = _starts(self._around)
+        self._scalars = {key for key in (*self._equal, *self._mentioned) if type(key) is not tuple}
 
-    def _want(self, value: Any) -> None:
+    def _want(self, path: str, value: Any) -> None:
+        heavy = weight(value)
         if type(value) in (dict, list):
             self._sizes.add((type(value), len(value)))
-        if type(value) in (int, float) and weight(value) != TELLING and len(repr(value)) > 1:
-            self._near[value] = []
-        if weight(value) == COMMON:
+        if type(value) in (int, float) and heavy != TELLING and len(repr(value)) > 1:
+            self._near.setdefault(value, _Sought()).marks.append(partial(marks.of_texts, path))
+        if heavy == COMMON:
             return
-        self._equal[_key(value)] = []
+        self._equal[_key(value)] = _Sought(partial(marks.of_value, value))
         if type(value) is str and len(value) >= _CONTAINED:
-            self._within[value] = []
-            self._around[value] = []
-        elif type(value) in (int, float) and weight(value) == TELLING:
-            self._within[repr(value)] = []
+            self._within[value] = _Sought(partial(marks.of_text, value))
+            self._around[value] = _Sought(partial(marks.of_parts, value, _CONTAINED))
+        elif type(value) in (int, float) and heavy == TELLING:
+            self._within[repr(value)] = _Sought(partial(marks.of_text, repr(value)))
         if type(value) is str and len(value) <= self._left and value not in self._mentions:
             self._left -= len(value)
             self._mentions[value] = mentions(value)
-            self._mentioned.update((key, []) for key in self._mentions[value])
+            self._mentioned.update((key, _Sought(partial(marks.of_value, key))) for key in self._mentions[value])
         if _may_be_rounded(value):
-            self._rounded[_decimals(value), value] = []
+            of_rounded = partial(marks.of_rounded, value, _decimals(value), path if heavy != TELLING else None)
+            self._rounded.setdefault((_decimals(value), value), _Sought()).marks.append(of_rounded)
 
     def _trim(self) -> None:
         """Keep the work of looking inside texts bounded: the longest sought ones, as they tell most."""
@@ -166,64 +197,109 @@ class Sightings:
         self._within = {text: self._within[text] for text in longest}
         self._around = {text: found for text, found in self._around.items() if text in self._within}
 
-    def look(self, numbers: Mapping[Record, int], holding: tuple[bytes, ...] = ()) -> None:
-        """Take in the steps of *numbers*, each with its place by start; *holding* as `sweep` has it."""
-        for step, context, logs in sweep(numbers, holding):
-            begun = _seconds(step.started_at, -inf)
-            place = numbers[step]
-            self._take(context, "", (begun, place, step, "context"))
+    def look(self, said: Iterable[Said]) -> None:
+        """Take in what was *said*."""
+        for place, started_at, context, logs in said:
+            begun = _seconds(started_at, -inf)
+            if context:
+                self._take(context, begun, place, "context")
             for entry in logs:
-                self._take(entry, "_t", (_seconds(entry.get("_t"), begun), place, step, "log"))
-        for index in self._indexes():
-            for found in index.values():
-                found.sort(key=_when)
+                self._take(entry, _seconds(entry.get("_t"), begun), place, "log")
+        for found in self._lists():
+            found.sort(key=_when)
 
-    def _indexes(self) -> Iterator[dict[Any, list[_Seen]]]:
-        yield from (self._named, self._same, self._equal, self._rounded, self._within, self._around)
-        yield from (self._near, self._mentioned)
+    def complete(self, said: Callable[[Marks], Iterable[Said]]) -> bool:
+        """Take in what is missing, *said* being asked for lines with these marks; False where nothing was."""
+        if not self.missing:
+            return False
+        told = [marks.logged(mark()) if logged else mark() for sought, logged in self.missing for mark in sought.marks]
+        known = [one for one in told if one is not None]
+        self.look(said(tuple({mark for one in known for mark in one}) if len(known) == len(told) else None))
+        for sought, logged in self.missing:
+            sought.logs_whole = True
+            sought.whole = sought.whole or not logged
+        self.missing.clear()
+        return True
 
-    def _take(self, pairs: Mapping[str, Any], skip: str, place: _Place) -> None:
-        """Note what is wanted of one context or log. The inner loop: it runs for every value of the trace."""
-        named, equal, edges, mentioned = self._named, self._equal, self._edges, self._mentioned
-        texts: list[str] = []
-        waiting = [*pairs.items()]
-        for path, value in waiting:  # grows while it is read
-            if path == skip:
+    def _through(
+        self, sought: _Sought, places: range, after: float, until: float, logged: bool = False
+    ) -> Iterator[_Seen]:
+        """What stands at *places* of *sought*, which are those later than *after* up to *until*, with *logged* in
+        logs alone; where the gap is reached on the way it is noted."""
+        low, high = self.gap or (inf, -inf)
+        told = sought.whole or (logged and sought.logs_whole) or until < low or after > high
+        for place in places:
+            seen = sought[place]
+            if logged and seen[2] != "log":
                 continue
-            kind = type(value)
-            if path in named:
-                self._note_named((*place, path, value))
-            if kind is str:
-                if value in equal:
-                    equal[value].append((*place, path, value))
-                if value in mentioned:
-                    mentioned[value].append((*place, path, value))
-                texts.append(value)
-            elif kind is float or kind is int:
-                if value in mentioned:
-                    mentioned[value].append((*place, path, value))
-                if value in equal:
-                    equal[value].append((*place, path, value))
-                if kind is float and bisect_right(edges, value) & 1:
-                    self._round((*place, path, value))
-            elif kind is dict or kind is list:
-                if (kind, len(value)) in self._sizes and (key := _key(value)) in equal:
-                    equal[key].append((*place, path, value))
-                waiting += _inside(path, value)
-        if texts and self._within:
-            self._search(texts, pairs, place)
-        if texts and self._near and place[-1] == "log":
-            self._search_near(pairs, place)
+            if not told and (seen[0] >= low if places.step > 0 else seen[0] <= high):
+                self.missing.append((sought, logged))
+                told = True
+            yield seen
+        if not told:
+            self.missing.append((sought, logged))
 
-    def _note_named(self, seen: _Seen) -> None:
-        *_, where, path, value = seen
-        if where == "log":
-            self._named[path].append(seen)
-        if type(value) in (dict, list) and (type(value), len(value)) not in self._sizes:
-            return
-        found = self._same.get((path, _key(value)))
-        if found is not None:
-            found.append(seen)
+    def _lists(self) -> Iterator[_Sought]:
+        for logged, same in self._named.values():
+            yield logged
+            yield from same.values()
+        indexes: tuple[dict[Any, _Sought], ...] = (
+            self._equal, self._rounded, self._within, self._around, self._near, self._mentioned,
+        )  # fmt: skip
+        for index in indexes:
+            yield from index.values()
+
+    def _take(self, pairs: Mapping[str, Any], at: float, place: int, where: str) -> None:
+        """Note what is wanted of one context or log. The inner loop: it runs for every value of the trace."""
+        named, scalars, edges = self._named, self._scalars, self._edges
+        logged = where == "log"
+        texts: list[str] = []
+        level: Iterable[tuple[str, Any]] = pairs.items()
+        while level:
+            deeper: list[tuple[str, Any]] = []
+            for path, value in level:
+                if logged and path == "_t":
+                    continue
+                kind = type(value)
+                if path in named:
+                    self._note_named((at, place, where, path, value), kind, logged)
+                if kind is str:
+                    if value in scalars:
+                        self._note((at, place, where, path, value))
+                    texts.append(value)
+                elif kind is float or kind is int:
+                    if value in scalars:
+                        self._note((at, place, where, path, value))
+                    if edges and kind is float and bisect_right(edges, value) & 1:
+                        self._round((at, place, where, path, value))
+                elif kind is dict or kind is list:
+                    if (kind, len(value)) in self._sizes and (found := self._equal.get(_key(value))) is not None:
+                        found.append((at, place, where, path, value))
+                    deeper += _inside(path, value)
+            level = deeper
+        if texts:
+            if self._within:
+                self._search(texts, pairs, at, place, where)
+            if logged and self._near and _DIGIT.search("".join(texts)):
+                self._search_near(pairs, at, place)
+
+    def _note(self, seen: _Seen) -> None:
+        """Note a number or a text that is sought, or mentioned, by value."""
+        for index in (self._mentioned, self._equal):
+            if (found := index.get(seen[-1])) is not None:
+                found.append(seen)
+
+    def _note_named(self, seen: _Seen, kind: type, logged: bool) -> None:
+        any_value, same = self._named[seen[3]]
+        if logged:
+            any_value.append(seen)
+        value = seen[-1]
+        if kind is not str and kind is not float and kind is not int:
+            if kind in (dict, list) and (kind, len(value)) not in self._sizes:
+                return
+            value = _key(value)
+        if value in same:
+            same[value].append(seen)
 
     def _round(self, seen: _Seen) -> None:
         for decimals in self._decimals:
@@ -232,79 +308,96 @@ class Sightings:
             if found is not None and rounded != seen[-1]:
                 found.append(seen)
 
-    def _search(self, texts: list[str], pairs: Mapping[str, Any], place: _Place) -> None:
+    def _search(self, texts: list[str], pairs: Mapping[str, Any], at: float, place: int, where: str) -> None:
         """Look into *texts*, and only where something is found for the paths under which they stand."""
         joined = "\0".join(texts)
         for sought, found in self._within.items():
             if sought in joined:
-                found += [(*place, path, text) for path, text in _texts(pairs) if _stands_in(sought, text)]
+                found += [(at, place, where, path, text) for path, text in _texts(pairs) if _stands_in(sought, text)]
         for text in texts:
             for whole in self._starts.get(text[:_CONTAINED], ()):
                 if text in whole and text != whole:
-                    self._around[whole] += [(*place, path, one) for path, one in _texts(pairs) if one == text]
+                    self._around[whole] += [(at, place, where, path, one) for path, one in _texts(pairs) if one == text]
 
-    def _search_near(self, pairs: Mapping[str, Any], place: _Place) -> None:
+    def _search_near(self, pairs: Mapping[str, Any], at: float, place: int) -> None:
         for path, text in _texts(pairs):
             if len(text) <= _SHORT_TEXT:
                 for told in {*numbers(text)}:
                     if told in self._near:
-                        self._near[told].append((*place, path, text))
+                        self._near[told].append((at, place, "log", path, text))
 
     def newest(self, path: str, after: float, until: float) -> Iterator[Sighting]:
         """What was logged under *path* later than *after* up to *until*, the newest first."""
-        found = self._named.get(path, [])
+        if path not in self._named or after >= until:
+            return
+        found = self._named[path][0]
         first, last = (bisect_right(found, at, key=_time) for at in (after, until))
-        return (Sighting(*found[at]) for at in range(last - 1, first - 1, -1))
+        for seen in self._through(found, range(last - 1, first - 1, -1), after, until):
+            yield self._sighting(seen)
 
     def matching(self, path: str, value: Any) -> Iterator[Matches]:
         """Each way in which (path, value) was seen, the surest first."""
         heavy, key = weight(value), _key(value)
-        same = self._same.get((path, key), [])
+        same = self._named[path][1].get(key, _NONE) if path in self._named else _NONE
         if heavy == COMMON:
-            yield Matches("same name, a common value", same)
+            yield self._matches("same name, a common value", same)
             if type(value) in (int, float):
-                yield Matches(IN_TEXT, self._near.get(value, []))
+                yield self._matches(IN_TEXT, self._near.get(value, _NONE))
             return
-        yield Matches("same name and value", same)
-        yield Matches("same value, another name", self._equal.get(key, []), but=path)
+        yield self._matches("same name and value", same)
+        yield self._matches("same value, another name", self._equal.get(key, _NONE), but=path)
         if _may_be_rounded(value):
-            found = self._rounded.get((_decimals(value), value), [])
-            if _digits(value) < _AGREEING:
-                found = [seen for seen in found if seen[4] == path]
-            yield Matches(ROUNDED, found)
+            found = self._rounded.get((_decimals(value), value), _NONE)
+            yield self._matches(ROUNDED, found, only=path if _digits(value) < _AGREEING else None)
         if type(value) in (int, float):
-            yield Matches("stood in a text", self._within.get(repr(value), []))
-            yield Matches(IN_TEXT, self._near.get(value, []))
+            yield self._matches("stood in a text", self._within.get(repr(value), _NONE))
+            yield self._matches(IN_TEXT, self._near.get(value, _NONE))
         elif type(value) is str:
-            yield Matches("part of a longer text", self._within.get(value, []))
-            yield Matches("a part of this text", self._around.get(value, []))
+            yield self._matches("part of a longer text", self._within.get(value, _NONE))
+            yield self._matches("a part of this text", self._around.get(value, _NONE))
 
     def mentioned(self, text: str) -> Iterator[Matches]:
         """What was seen of each number and word that stands in *text*."""
         keys = self._mentions.get(text, ())
-        return (Matches("mentioned", self._mentioned[key]) for key in keys)
+        return (self._matches("mentioned", self._mentioned[key]) for key in keys)
+
+    def _matches(self, reason: str, found: _Sought, but: str = "", only: str | None = None) -> Matches:
+        return Matches(reason, found, self, but, only)
+
+    def sightings(self, matches: Matches, places: range, until: float, logged: bool) -> Iterator[Sighting]:
+        """What *matches* has at *places*, which are those up to *until*; with *logged* in logs alone."""
+        for seen in self._through(matches.found, places, -inf, until, logged):
+            if seen[3] != matches.but and matches.only in (None, seen[3]):
+                yield self._sighting(seen, matches.reason)
+
+    def _sighting(self, seen: _Seen, reason: str = "") -> Sighting:
+        at, place, where, path, value = seen
+        return Sighting(at, place, self._step(place), where, path, value, reason)
 
 
 class Matches(NamedTuple):
     """What was seen of one value in one way, by time."""
 
     reason: str
-    seen: list[_Seen]
+    found: _Sought
+    seen: Sightings
     but: str = ""  # a path that does not count
+    only: str | None = None  # the path that alone counts
 
     def oldest(self, until: float) -> Iterator[Sighting]:
         """Those up to *until*, from the first on."""
-        return self._at(range(self._end(until)))
+        return self.seen.sightings(self, range(self._end(until)), until, False)
 
-    def newest(self, until: float) -> Iterator[Sighting]:
-        """Those up to *until*, from the last back."""
-        return self._at(range(self._end(until) - 1, -1, -1))
-
-    def _at(self, places: range) -> Iterator[Sighting]:
-        return (Sighting(*self.seen[at], self.reason) for at in places if self.seen[at][4] != self.but)
+    def newest(self, until: float, *, logged: bool = False) -> Iterator[Sighting]:
+        """Those up to *until*, from the last back; with *logged* those in logs alone."""
+        return self.seen.sightings(self, range(self._end(until) - 1, -1, -1), until, logged)
 
     def _end(self, until: float) -> int:
-        return bisect_right(self.seen, until, key=_time)
+        return bisect_right(self.found, until, key=_time)
+
+
+_NONE: Final = _Sought()
+_NONE.whole = True
 
 
 def _inside(path: str, value: Any) -> list[tuple[str, Any]]:

@@ -6,17 +6,23 @@ read each. `sweep` reads neighbours together, each line once, and holds none of 
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Iterator
+from itertools import repeat
 from operator import attrgetter
 from typing import Any, Final
 
-from .parse import parse
+from .parse import MAX_DEPTH, parse
 from .record import Record
 
-__all__ = ["sweep"]
+__all__ = ["BLOCK", "entries", "parsed", "sweep"]
 
-_BLOCK: Final = 1 << 20  # bytes; larger ones gained nothing
+BLOCK: Final = 1 << 20  # bytes; larger ones gained nothing
 _PLACE: Final = attrgetter("path", "offset")
+_JSON: Final = json.JSONDecoder(parse_constant=str)  # without a call for each number, as `parse` has it
+_SHAPE: Final = bytes(48 if c in b"0123456789" else 101 if c in b"eE" else c for c in range(256))
+_LARGE: Final = re.compile(rb"e\+?0{3,}[ \t\r\n,}\]]")
 
 
 def sweep(
@@ -32,24 +38,49 @@ def sweep(
         end = _neighbours(lying, at)
         first = lying[at]
         block = _fetch(first, lying[end - 1])
-        for record in lying[at:end]:
-            start = record.offset - first.offset
-            line = block[start : start + record.length]
-            if line and holding and not any(part in line for part in holding):
-                continue
-            data = _object(line, record)
+        near = lying[at:end]
+        starts = [record.offset - first.offset for record in near]
+        lines = [block[start : start + record.length] for start, record in zip(starts, near)]
+        if block and holding:
+            here = [part for part in holding if part in block]
+            kept = [place for place, line in enumerate(lines) if not line or any(part in line for part in here)]
+            near, lines = [near[place] for place in kept], [lines[place] for place in kept]
+        for record, line, found in zip(near, lines, parsed(lines) or repeat(None)):
+            data = found if type(found) is dict and found.get("name") == record.name else _object(line, record)
             if data is None:
                 yield record, record.context, record.logs
                 record.shed()
             else:
                 context = data.get("context")
-                yield record, context if type(context) is dict else {}, _entries(data.get("logs"))
+                yield record, context if type(context) is dict else {}, entries(data.get("logs"))
         at = end
+
+
+def parsed(lines: list[bytes]) -> list[Any] | None:
+    """What each of *lines* holds, parsed all at once, in half the time; None where they have to be parsed one by
+    one.
+
+    For lines that were whole steps when they were read before: what is proved is that together they are JSON.
+    """
+    raw = b",".join(lines)
+    if _may_be_infinite(raw) or any(line.count(b"{") + line.count(b"[") > MAX_DEPTH for line in lines):
+        return None
+    try:
+        values = _JSON.decode(str(b"[" + raw + b"]", "utf-8"))
+    except (ValueError, RecursionError, MemoryError):
+        return None
+    return values if len(values) == len(lines) else None
+
+
+def _may_be_infinite(raw: bytes) -> bool:
+    """Whether a number in *raw* may be past the doubles: an exponent of three digits, or very many digits."""
+    shape = raw.translate(_SHAPE)
+    return _LARGE.search(shape) is not None or b"0" * 300 in shape
 
 
 def _neighbours(lying: list[Record], at: int) -> int:
     """The end of a run of records of one file from *at* on that fits into a block; at least one."""
-    path, limit = lying[at].path, lying[at].offset + _BLOCK
+    path, limit = lying[at].path, lying[at].offset + BLOCK
     end = at + 1
     if _has_place(lying[at]):
         while end < len(lying):
@@ -80,7 +111,7 @@ def _object(line: bytes, record: Record) -> dict[str, Any] | None:
     return data if type(data) is dict and data.get("name") == record.name else None
 
 
-def _entries(logs: Any) -> list[dict[str, Any]]:
+def entries(logs: Any) -> list[dict[str, Any]]:
     """As `Record.logs`: an entry that is no object counts as a message."""
     if type(logs) is not list:
         return []

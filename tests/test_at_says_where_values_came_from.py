@@ -17,6 +17,7 @@ from ai_trace.record import Record
 from ai_trace.render import origins
 from ai_trace.session import Session, fold
 from ai_trace.sightings import COMMON, ORDINARY, TELLING, weight
+from ai_trace.trail import Steps
 from tests.cli_world import START, World
 from tests.cli_world import step as row
 from tests.records import T0, step
@@ -191,7 +192,7 @@ def test_a_value_is_linked_to_the_steps_around_and_to_texts(word: str, path: str
 def test_asked_for_all_steps_at_once_the_answers_are_the_same() -> None:
     """What one step is told does not depend on what the others seek."""
     session = _order()
-    together = knowledge(session.steps, session.steps, session.path_to)
+    together = knowledge(Steps(session.steps, session.path_to), session.steps)
 
     assert [session.at(one).to_dict() for one in session.steps] == [together[one].to_dict() for one in session.steps]
 

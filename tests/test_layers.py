@@ -18,13 +18,13 @@ FLOORS = {
     0: ["exceptions", "patterns", "parse", "record", "clock", "disk", "safe"],
     1: [
         "arrays", "forms", "plain", "secret_rules", "secret_names", "redact", "line", "live", "alive",
-        "current", "settings", "lifetime", "matching", "mentions", "spans", "genai", "sweep", "seal", "whole", "packed", "where",
+        "current", "settings", "lifetime", "marks", "matching", "mentions", "spans", "genai", "sweep", "seal", "whole", "packed", "where",
     ],
     2: [
         "capture", "blackbox", "journal", "sealed_journal", "news", "sinks", "pair", "recorder", "lines", "search", "sniff", "leaks", "reader", "totals",
-        "tree", "census", "reference", "sightings", "provenance", "session", "alignment", "timing",
+        "tree", "census", "reference", "sightings", "trail", "provenance", "session", "alignment", "timing",
     ],
-    3: ["step", "surround", "traced", "merge", "folder", "seek", "growing", "follow", "render", "snapshot", "verify", "repair", "prune"],
+    3: ["step", "surround", "traced", "merge", "folder", "outline", "seek", "growing", "follow", "render", "snapshot", "verify", "repair", "prune"],
     4: ["tracer", "testing", "notebook"],
     5: ["pytest_plugin", "serve", "index", "cores", "exporters", "bridges"],
     6: ["cli", "__init__", "__main__"],

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .. import folder, safe
+from ..outline import NotPlain, Outline, outlined
 from ..provenance import Knowledge, Piece
 from ..render import details, origins, words
 from ..render.ink import Part, Style, paint, wrapped
@@ -53,8 +54,7 @@ def arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, out: Output) -> int:
     """Show and return 0; 1 where there is no such session, or no such step."""
     with choose.picked(args.session, args.dir) as source:
-        session = folder.load(source)
-        known = session.at(steps.pick(session, args.step))
+        session, known = _known(source, args.step)
         if args.json:
             out.one_json({**known.to_dict(), "damage": len(session.damage)})
             return 0
@@ -67,7 +67,18 @@ def run(args: Namespace, out: Output) -> int:
     return 0
 
 
-def _page(session: Session, known: Knowledge, style: Style) -> Iterator[str]:
+def _known(source: folder.Entry | str, word: str) -> tuple[Session | Outline, Knowledge]:
+    """The session and what the step knew; of a long one read no more than it takes, where that is enough."""
+    entry = folder.entry(source) if isinstance(source, str) else source
+    try:
+        outline = outlined(entry)
+        return outline, outline.at(word)
+    except (NotPlain, OSError):
+        session = folder.load(entry)
+        return session, session.at(steps.pick(session, word))
+
+
+def _page(session: Session | Outline, known: Knowledge, style: Style) -> Iterator[str]:
     step = known.step
     title = details.title(step, style, state=session.state, now=times.now())
     yield paint([*title, (f"  #{known.number}", "dim")], style)

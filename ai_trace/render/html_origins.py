@@ -9,6 +9,7 @@ from ..provenance import Knowledge, Piece, knowledge
 from ..record import Record
 from ..session import Session
 from ..sightings import Sighting
+from ..trail import Steps
 from . import origins, words
 from .html_places import Page, link
 from .html_values import line
@@ -33,7 +34,7 @@ class Origins:
             bad = [record for record in targets if record.open or record.outcome == "error"]
             targets = list(dict.fromkeys([*first, *bad]))[:STANDING_OUT]
         if targets:
-            self._known = knowledge(session.steps, targets, session.path_to)
+            self._known = knowledge(Steps(session.steps, session.path_to), targets)
 
     def stale(self, record: Record) -> list[Piece]:
         """What *record* knew although something newer was there."""
