@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.children import run
+from tests.journals import strict_json
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs mount or RLIMIT_FSIZE")
 
@@ -99,9 +100,22 @@ def _check(done: Any, folder: Path) -> None:
         "kept is readable, dropped is not, and nothing is there twice"
     )
     assert told == answer["counted"], "the journal tells what it lost"
+    assert sorted(_alone(folder / "traces")) == sorted(answer["kept"]), "a piece stands on a line of its own, for jq too"
     said = [line for line in done.stderr.splitlines() if line]
     assert 1 <= len(said) <= 3, f"one line on stderr for each kind of trouble:\n{done.stderr}"
     assert "Traceback" not in done.stderr
+
+
+def _alone(folder: Path) -> list[str]:
+    """The ids of the steps that have a line of JSON to themselves."""
+    found = []
+    for path in folder.glob("*.jsonl"):
+        for line in path.read_bytes().split(b"\n"):
+            try:
+                found.append(strict_json(line)["id"])
+            except ValueError:
+                continue
+    return found
 
 
 def test_a_full_disk_freed_five_times_loses_only_what_is_counted(small_disk: Path) -> None:

@@ -69,6 +69,20 @@ def _short(kept: int) -> Fault:
     return Fault(f"short-{kept}", act)
 
 
+def _piece(kept: int) -> Fault:
+    """Writes *kept* bytes and refuses the rest, as the last block of a disk does; other calls are refused whole."""
+
+    def act(method: str, call: Call, args: tuple[Any, ...]) -> Any:
+        if method == "close":
+            call(*args)
+        if method in ("write", "pwrite"):
+            fd, data, *offset = args
+            call(fd, data[: min(kept, len(data) - 1)], *offset)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    return Fault(f"piece-{kept}-then-ENOSPC", act)
+
+
 FAULTS = [
     *(
         _refuse(getattr(errno, name))
@@ -78,6 +92,7 @@ FAULTS = [
     _short(0),
     _short(1),
     _short(100),
+    _piece(40),
     _raise(MemoryError, after=False),
     _raise(KeyboardInterrupt, after=False),
     _raise(KeyboardInterrupt, after=True),
