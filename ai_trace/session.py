@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .record import FORMAT, VERSION, Damage, Record, number
 from .totals import Totals, count, duration_of
-from .tree import Node, ended_at, end_key, innermost_cancelled, innermost_failure, link, walk
+from .tree import Node, ended_at, end_key, innermost_cancelled, innermost_failure, link, stopped, walk
 
 if TYPE_CHECKING:
     from .provenance import Knowledge
@@ -119,9 +119,9 @@ class Session:
     @property
     def stopped_in(self) -> Record | None:
         """The innermost step that was cancelled (Ctrl-C, an exit, a task's end), where the last root to end was; else
-        None: a step inside a run that went on was cancelled, and nothing was stopped."""
+        None: a step inside a run that went on was cancelled, or a generator let go of, and nothing was stopped."""
         last = self._last_root()
-        return innermost_cancelled(last).record if last and last.record.outcome == "cancelled" else None
+        return innermost_cancelled(last).record if last and stopped(last.record) else None
 
     def _last_root(self) -> Node | None:
         """The outermost step that ended last."""

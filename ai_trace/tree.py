@@ -13,7 +13,7 @@ from math import inf
 from .record import Record, number
 from .totals import duration_of
 
-__all__ = ["Node", "Faults", "link", "walk", "innermost_failure", "innermost_cancelled", "ended_at", "end_key"]
+__all__ = ["Node", "Faults", "link", "walk", "innermost_failure", "innermost_cancelled", "stopped", "ended_at", "end_key"]
 
 
 class Node:
@@ -84,12 +84,17 @@ def innermost_failure(node: Node) -> Node:
     return node
 
 
+def stopped(record: Record) -> bool:
+    """Whether *record* was cancelled, other than by the end of a generator that its caller let go of."""
+    return record.outcome == "cancelled" and record.error != "GeneratorExit"
+
+
 def innermost_cancelled(node: Node) -> Node:
-    """Down from a cancelled *node* to where it was stopped: each time to the cancelled step inside that ended last.
+    """Down from a stopped *node* to where it was stopped: each time to the stopped step inside that ended last.
 
     One that was survived stopped nothing: another step began after it, and what ended the outer one was not the same.
     """
-    while cancelled := [child for child in node.children if child.record.outcome == "cancelled"]:
+    while cancelled := [child for child in node.children if stopped(child.record)]:
         last = max(cancelled, key=end_key)
         if last.record.error != node.record.error and _went_on(node, last):
             break

@@ -42,6 +42,7 @@ def _stopped_run() -> list[Record]:
         _cancelled(2, 1, "CancelledError", name="too slow"),
         _cancelled(5, 1, name="call", context={"prompt": "why?"}, logs=[{"_t": T0 + 5, "tokens": 17}]),
         step(8, 1, name="clean up"),
+        _cancelled(9, 1, "GeneratorExit", name="a generator that was let go of", duration_ms=900.0),
     ]
 
 
@@ -133,6 +134,7 @@ def test_a_run_that_died_shows_what_was_in_flight() -> None:
         ([step(1, outcome="cancelled")], "ended", "**Stopped** after 1.00 s: `step 1` at 2024-03-01 13:40:24.000Z."),
         (_stopped_run(), "ended", "**Stopped** after 9.00 s: `run` › `call` with `KeyboardInterrupt` at 2024-03-01 13:"),
         ([failed(0), *_stopped_run()], "ended", "`KeyboardInterrupt` at 2024-03-01 13:40:28.000Z. 1 step failed in all"),
+        ([step(1), _cancelled(2, error="GeneratorExit")], "ended", "**Finished**: 2 steps in 2.00 s, none failed, 1 was"),
         (_survived_run(), "ended", "**Finished**: 3 steps in 9.00 s, none failed, 1 was cancelled."),
         ([failed(9), step(1, outcome="cancelled")], "ended", "**Failed** after 9.00 s: `step 9` with `ValueError: boom`"),
         ([step(1, open=True)], "running", "**Still running**: `step 1`, running for 1 m 39 s."),
