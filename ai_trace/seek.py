@@ -8,7 +8,7 @@ Guarantee: memory is bounded by a block and by what is found.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from .line import Unproven, decode, glance_block
@@ -21,6 +21,9 @@ from .tree import ended_at
 __all__ = ["inside", "last_steps", "sample", "with_id"]
 
 _PARENT: Final = re.compile(rb'"parent":"([0-9a-f]{16})"')
+_ID: Final = re.compile("[0-9a-f]{16}")
+_WHOLE: Final = 16  # letters of an id
+_FEW: Final = 50
 _CLOCK_S: Final = 60.0  # by so much a wall clock may have been set while the step ran
 
 
@@ -41,9 +44,12 @@ def sample(path: str) -> tuple[int, int]:
 
 
 def with_id(path: str, prefix: str) -> Iterator[Record]:
-    """The steps of the journal *path* whose id, where it is written in full, begins with *prefix*."""
+    """The steps of the journal *path* whose id, where it is written in full, begins with *prefix*; of a whole id
+    the first."""
     mark = f'"id":"{prefix}'.encode()
     for offset, block in _stretches(path):
+        if block.rfind(mark) < 0:  # backwards this search is twice as fast (CPython 3.10 to 3.13)
+            continue
         at = block.find(mark)
         while at >= 0:
             start = block.rfind(b"\n", 0, at) + 1
@@ -51,6 +57,8 @@ def with_id(path: str, prefix: str) -> Iterator[Record]:
             for item in decode(block[start:end], path, offset + start, check=False):
                 if isinstance(item, Record) and item.id.startswith(prefix):
                     yield item
+                    if len(prefix) == _WHOLE:
+                        return
             at = block.find(mark, end)
 
 
@@ -62,11 +70,20 @@ def inside(paths: list[str], step: Record) -> list[Record]:
             _adopt(item, ids, found)
     for path in paths:
         start = step.offset + step.length if path == step.path and not step.open else 0
+        search = _parents(ids)
         for offset, block in _stretches(path, start):
-            if not ids.isdisjoint(word.decode() for word in _PARENT.findall(block)):
+            if search(block):
                 for item in _steps(block, path, offset):
                     _adopt(item, ids, found)
+                search = _parents(ids)
     return found
+
+
+def _parents(ids: set[str]) -> Callable[[bytes], object]:
+    """What tells whether a block may hold a step directly inside one of *ids*."""
+    if len(ids) <= _FEW and all(map(_ID.fullmatch, ids)):
+        return re.compile(b'"parent":"(?:%b)"' % "|".join(ids).encode()).search  # a third less than all parents
+    return lambda block: not ids.isdisjoint(word.decode() for word in _PARENT.findall(block))
 
 
 def _adopt(item: Record, ids: set[str], found: list[Record]) -> None:
