@@ -11,7 +11,7 @@ from.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from . import disk
@@ -38,12 +38,16 @@ class Scan:
         lines: how many lines were read, where reading began at the start of the file.
     """
 
-    def __init__(self, path: str, offset: int = 0, *, until: int | None = None, check: bool = True) -> None:
+    def __init__(
+        self, path: str, offset: int = 0, *, until: int | None = None, check: bool = True,
+        tick: Callable[[int], object] | None = None,
+    ) -> None:  # fmt: skip
         self.path = path
         self._lines = Lines(offset, None if offset else 0)
         self._position = offset
         self._until = until
         self._check = check
+        self._tick = tick
         self._items = self._read()
 
     def __iter__(self) -> Iterator[Record | Damage]:
@@ -105,11 +109,14 @@ class Scan:
                 return
             self._position += len(block)
             yield block
+            if self._tick is not None:
+                self._tick(len(block))
 
 
 def scan(
-    path: str | os.PathLike[str], offset: int = 0, *, until: int | None = None, check: bool = True
-) -> Scan:
+    path: str | os.PathLike[str], offset: int = 0, *, until: int | None = None, check: bool = True,
+    tick: Callable[[int], object] | None = None,
+) -> Scan:  # fmt: skip
     """Stream the steps and damages of the journal at *path*, from *offset*, which is the start of a line.
 
     Args:
@@ -117,8 +124,9 @@ def scan(
         check: parse every line as a whole. Without, a line is believed if its small fixed part reads and its
         length
             fits, which is several times faster and misses damage that keeps a line's length.
+        tick: is told how many bytes were read, some at a time.
     """
-    return Scan(os.fspath(path), offset, until=until, check=check)
+    return Scan(os.fspath(path), offset, until=until, check=check, tick=tick)
 
 
 def read_box(path: str) -> Box | None:

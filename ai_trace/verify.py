@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final, NamedTuple
 
 from .folder import Entry
@@ -125,19 +125,22 @@ class Report:
         return all(file.chain.proved for file in self.files)
 
 
-def verify(entry: Entry, key: Seal | None = None, expect: Collection[str] = ()) -> Report:
+def verify(
+    entry: Entry, key: Seal | None = None, expect: Collection[str] = (), tick: Callable[[int], object] | None = None
+) -> Report:
     """Check the session *entry*.
 
     Args:
         key: what each line must be sealed with; None takes sealed and unsealed sessions as they are.
         expect: seals to look for, as `Chain.head` gives them.
+        tick: is told how many bytes were read.
 
     A file that cannot be read is a finding of its own.
     """
     boxes = {path: box_and_state(path) for path in entry.paths if path.endswith(".live")}
     state = together([found for _, found in boxes.values()])
     journals = [path for path in entry.paths if path not in boxes]
-    files = [_checked(path, state == "running", File(path, key, expect)) for path in journals]
+    files = [_checked(path, state == "running", File(path, key, expect), tick) for path in journals]
     for path, (box, _) in boxes.items():
         if box is not None:
             files.append(_check_box(File(path), box, files))
@@ -148,7 +151,9 @@ def verify(entry: Entry, key: Seal | None = None, expect: Collection[str] = ()) 
     return Report(entry.name, state, files)
 
 
-def lines(path: str, held: Lines) -> Iterator[tuple[int, bytes, list[Record | Damage]]]:
+def lines(
+    path: str, held: Lines, tick: Callable[[int], object] | None = None
+) -> Iterator[tuple[int, bytes, list[Record | Damage]]]:
     """(offset, bytes, what they hold) of each line of *path*; *held* keeps the half line at the end."""
     with opened(path) as file:
         position = 0
@@ -159,18 +164,20 @@ def lines(path: str, held: Lines) -> Iterator[tuple[int, bytes, list[Record | Da
                     yield offset, b"", [Damage(path, offset, length, TOO_LONG, held.count)]
                 else:
                     yield offset, raw, decode(raw, path, offset, held.count)
+            if tick is not None:
+                tick(len(block))
         held.problem = file.problem
 
 
-def _checked(path: str, running: bool, file: File) -> File:
+def _checked(path: str, running: bool, file: File, tick: Callable[[int], object] | None) -> File:
     try:
-        return _check(path, running, file)
+        return _check(path, running, file, tick)
     except OSError as error:
         file.add(file.size, 0, None, refusal(error))
         return file
 
 
-def _check(path: str, running: bool, file: File) -> File:
+def _check(path: str, running: bool, file: File, tick: Callable[[int], object] | None) -> File:
     whole = snapshot(path) if path.endswith(".json") else None
     if whole is not None:
         file.size, file.steps = os.path.getsize(path), len(whole.steps)
@@ -178,7 +185,7 @@ def _check(path: str, running: bool, file: File) -> File:
             file.add(damage.offset, damage.length, damage.line, damage.reason)
         return file
     held = Lines()
-    for offset, raw, items in lines(path, held):
+    for offset, raw, items in lines(path, held, tick):
         file.take(raw, offset, held.count, items)
     file.size = held.offset + held.size
     if (held.size or held.problem) and not running:

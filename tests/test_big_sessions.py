@@ -15,6 +15,7 @@ import pytest
 
 from ai_trace import seek
 from ai_trace.cli import long, progress, view
+from ai_trace.render import words as render_words
 from tests.cli_world import ROOT, START, World, line, step
 from tests.records import seeded
 
@@ -212,3 +213,30 @@ def test_no_progress_where_no_terminal_is(monkeypatch: pytest.MonkeyPatch) -> No
         with progress.Progress(10) as shown:
             shown.tick(5)
         assert "" == screen.text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("stats",), ("stats", "--where", "name == 'act'"), ("stats", "--since", "2026-02-25T06:15:00Z"), ("list", "--where", "name == 'act'"),
+        ("grep", "a.t", "--count"), ("grep", "act", "--count"), ("view", "--step", f"{7:016x}"), ("view", "--last", "5", "--where", "name == 'act'"),
+        ("verify",),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_whatever_reads_a_whole_session_shows_how_far_it_is(
+    world: World, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a terminal: a line that says so, and is gone before anything else is written there."""
+    path = world.session(steps=family(300, seeded()))
+    monkeypatch.setattr(progress, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(progress, "_BETWEEN_S", 0.0)
+    quiet = world.call(*words)
+    assert "reading" not in quiet.err
+    monkeypatch.setattr(progress, "_is_terminal", lambda: True)
+    (world.path / ".ai-trace-index.sqlite").unlink(missing_ok=True)
+    told = world.call(*words)
+    assert (quiet.code, quiet.out) == (told.code, told.out)
+    parts = told.err.split("\r\x1b[K")
+    assert f"reading {render_words.size(path.stat().st_size)}" in parts[1]
+    assert quiet.err == parts[-1]

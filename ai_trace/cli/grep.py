@@ -128,7 +128,7 @@ class _Hunt:
         """Those that may fit."""
         alone = len(entry.paths) == 1 and not entry.boxes
         if self._needle is None or (alone and reader.snapshot(entry.path) is not None):
-            yield from (item for item in Stream(entry) if isinstance(item, Record))
+            yield from (item for item in Stream(entry, self.tick) if isinstance(item, Record))
             return
         boxes = [reader.read_box(path) for path in entry.boxes]  # before the journals: what ends is met there
         still_open = [step for box in boxes if box is not None for step in box.steps if self._fits(step)]

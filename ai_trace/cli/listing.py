@@ -19,6 +19,7 @@ from ..render import words
 from ..sniff import refusal
 from . import choose, options, sieve, table, times
 from .output import BOLD, CYAN, GREEN, RED, YELLOW, Output
+from .progress import Progress
 from .streams import Stream
 from .survey import UNREADABLE, Survey, shown_state, surveys
 
@@ -83,7 +84,7 @@ def run(args: Namespace, out: Output) -> int:
     refused: list[str] = []
     to_be_read = args.where is not None or bool(_BY_OUTCOME & set(args.state or ()))
     if to_be_read:  # no more of them than asked for, and one to know of more
-        with closing(_looked_into(fit, args, refused)) as looked:
+        with Progress(sum(entry.size for entry in fit)) as progress, closing(_looked_into(fit, args, refused, progress)) as looked:
             fit = list(islice(looked, limit + 1 if limit else None))
     shown = fit[:limit] if limit else fit
     if args.quiet:
@@ -114,22 +115,24 @@ def _shared_ids(known: list[Entry]) -> set[str]:
     return {id for id, times in Counter(entry.id for entry in known).items() if times > 1}
 
 
-def _looked_into(fit: list[Entry], args: Namespace, refused: list[str]) -> Generator[Entry, None, None]:
+def _looked_into(
+    fit: list[Entry], args: Namespace, refused: list[str], progress: Progress
+) -> Generator[Entry, None, None]:
     """Those of *fit* whose steps are as asked for; into *refused*, why some could not be looked into."""
     states = set(args.state or ())
     if _BY_OUTCOME & states:
-        found = surveys(fit, args.dir, grouped=False)
+        found = surveys(fit, args.dir, grouped=False, tick=progress.tick)
         chosen = (entry for entry, one in found if {one.state, one.shown_state} & states)
     else:
         chosen = (entry for entry in fit)
     for entry in chosen:
-        if args.where is None or _has_step(entry, args.where, refused):
+        if args.where is None or _has_step(entry, args.where, refused, progress):
             yield entry
 
 
-def _has_step(entry: Entry, where: Where, refused: list[str]) -> bool:
+def _has_step(entry: Entry, where: Where, refused: list[str], progress: Progress) -> bool:
     try:
-        return any(isinstance(item, Record) and where.matches(item) for item in Stream(entry))
+        return any(isinstance(item, Record) and where.matches(item) for item in Stream(entry, progress.tick))
     except FileNotFoundError:  # removed since it was listed
         return False
     except OSError as error:

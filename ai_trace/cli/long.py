@@ -22,6 +22,7 @@ from ..session import step_dict
 from ..tree import Node, link, walk
 from . import choose, times
 from .output import Stop
+from .progress import Progress
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -63,14 +64,21 @@ class Long:
         self._damage: list[Damage] = []
         self._style = Style(color=out.color, unicode=not out.ascii, width=out.width, full=args.full, utc=args.utc)
         self._now = times.now()
+        self._found: list[Record] | None = None
+
+    def find(self) -> bool:
+        """Look for the steps that `--step` or `--last` name, to be called before `show`; False where there are none."""
+        if self._args.step is None and self._args.last is None:
+            return True
+        with Progress(self._entry.size) as progress:
+            self._found = self._chosen(progress.tick)
+        return bool(self._found)
 
     def show(self) -> bool:
         """Write what was asked for; False where no step fits."""
-        if self._args.step is None and self._args.last is None:
+        chosen = self._found
+        if chosen is None:
             return self._stream()
-        chosen = self._chosen()
-        if not chosen:
-            return False
         if self._args.jsonl:
             for step in chosen:
                 self._out.json_line(step_dict(step))
@@ -83,17 +91,17 @@ class Long:
         ))  # fmt: skip
         return True
 
-    def _chosen(self) -> list[Record]:
+    def _chosen(self, tick: Callable[[int], object]) -> list[Record]:
         """The steps that `--step` or `--last` name, by start."""
         last = self._args.last
         if self._args.step is not None:
-            found = [step for step in seek.inside(self._journals, self._named()) if self._keep(step)]
+            found = [step for step in seek.inside(self._journals, self._named(tick), tick) if self._keep(step)]
         elif self._keep.idle:
             read = [item for path in self._journals for item in self._last(path, last)]
             found = [*self._with_open(item for item in read if isinstance(item, Record))]
         else:
             newest: deque[Record] = deque(maxlen=last)
-            for step in self._with_open(self._read()):
+            for step in self._with_open(self._read(tick)):
                 if self._keep(step):
                     step.shed()
                     newest.append(step)
@@ -112,9 +120,9 @@ class Long:
             yield step
         yield from waiting.values()
 
-    def _named(self) -> Record:
+    def _named(self, tick: Callable[[int], object]) -> Record:
         word: str = self._args.step
-        found = [step for path in self._journals for step in seek.with_id(path, word)]
+        found = [step for path in self._journals for step in seek.with_id(path, word, tick)]
         found += [step for id, step in self._open.items() if id.startswith(word)]
         unique = {step.id: step for step in reversed(found)}
         if word in unique:
@@ -155,10 +163,10 @@ class Long:
                     known[item.id] = item
         return known
 
-    def _read(self) -> Iterator[Record]:
+    def _read(self, tick: Callable[[int], object] | None = None) -> Iterator[Record]:
         for path in self._journals:
             try:
-                lines = reader.scan(path, check=False)
+                lines = reader.scan(path, check=False, tick=tick)
                 for item in lines:
                     yield from self._step(item)
                 for item in lines.last() if self._state != "running" else ():

@@ -6,7 +6,7 @@ Journals are streamed, and what they add up to is remembered (`index.py`); what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +16,7 @@ from ..sniff import refusal
 from ..totals import USAGE_SUMS
 from . import choose, counts, options, sieve, streams, table
 from .output import BOLD, DIM, GREEN, RED, YELLOW, Output, Stop
+from .progress import Progress
 from .survey import Survey, surveys
 
 if TYPE_CHECKING:
@@ -78,10 +79,11 @@ def run(args: Namespace, out: Output) -> int:
         sources = [folder.entry(one) if isinstance(one, str) else one for one in chosen]
         counted = counts.Counts(args.by)
         refused: list[str] = []
-        found_in = ((source, None) for source in sources) if args.where is not None else surveys(sources, args.dir)
-        for source, session in found_in:
+        tick = stack.enter_context(Progress(sum(source.size for source in sources))).tick
+        unread = ((source, None) for source in sources)
+        for source, session in unread if args.where is not None else surveys(sources, args.dir, tick=tick):
             try:
-                refused += _count(source, session, args, counted)
+                refused += _count(source, session, args, counted, tick)
             except OSError as error:
                 refused.append(f"{source.path}: {refusal(error)}")
     found = counted.to_dict()
@@ -94,12 +96,14 @@ def run(args: Namespace, out: Output) -> int:
     return 1 if refused else 0
 
 
-def _count(source: folder.Entry, session: Survey | None, args: Namespace, counted: counts.Counts) -> tuple[str, ...]:
+def _count(
+    source: folder.Entry, session: Survey | None, args: Namespace, counted: counts.Counts, tick: Callable[[int], object]
+) -> tuple[str, ...]:
     """Add *source* to *counted*, and say what of it could not be read. It is read step by step only for a condition,
     and where some of its steps are older than asked for."""
     since: float | None = args.since
     if session is None:
-        counted.add(streams.sifted(source, lambda step: _since(step, since) and args.where.matches(step)))
+        counted.add(streams.sifted(source, lambda step: _since(step, since) and args.where.matches(step), tick))
         return ()
     begun = [session.census.first, *(step.started_at for step in session.open)]
     if since is None or (not session.census.undated and all(at is None or at >= since for at in begun)):
@@ -107,7 +111,7 @@ def _count(source: folder.Entry, session: Survey | None, args: Namespace, counte
     elif (session.census.latest or 0) < since and not session.open:
         counted.add(session, steps=False)
     else:
-        counted.add(streams.sifted(source, lambda step: _since(step, since)))
+        counted.add(streams.sifted(source, lambda step: _since(step, since), tick))
     return session.refused
 
 

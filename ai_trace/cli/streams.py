@@ -24,8 +24,8 @@ class Stream:
         dropped, redacted: how many records were lost and values masked, as far as the stream has come.
     """
 
-    def __init__(self, source: folder.Entry | str) -> None:
-        """*source* is an entry of a trace folder, or the path of a file."""
+    def __init__(self, source: folder.Entry | str, tick: Callable[[int], object] | None = None) -> None:
+        """*source* is an entry of a trace folder, or the path of a file; *tick* is told how many bytes were read."""
         entry = folder.entry(source) if isinstance(source, str) else source
         self.name = entry.name
         self.agent = entry.agent
@@ -33,6 +33,7 @@ class Stream:
         self.dropped = 0
         self.redacted = 0
         self._paths = entry.paths
+        self._tick = tick
 
     def __iter__(self) -> Iterator[Record | Damage]:
         whole = reader.snapshot(self._paths[0]) if len(self._paths) == 1 else None
@@ -52,7 +53,7 @@ class Stream:
         yield from still_open.values()
 
     def _journal(self, path: str) -> Iterator[Record | Damage]:
-        lines = reader.scan(path, check=False)
+        lines = reader.scan(path, check=False, tick=self._tick)
         yield from lines
         if self.state != "running":  # else the half line at the end is being written
             yield from lines.last()
@@ -66,9 +67,11 @@ class Stream:
             yield item
 
 
-def sifted(source: folder.Entry | str, keep: Callable[[Record], bool]) -> Survey:
+def sifted(
+    source: folder.Entry | str, keep: Callable[[Record], bool], tick: Callable[[int], object] | None = None
+) -> Survey:
     """What those steps of a session add up to that *keep* lets through; damage and drops are all counted."""
-    session, counted, unfinished = Stream(source), Census(), []
+    session, counted, unfinished = Stream(source, tick), Census(), []
     for item in session:
         if isinstance(item, Damage):
             counted.add(item)

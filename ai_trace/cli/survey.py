@@ -8,7 +8,7 @@ names.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -64,11 +64,15 @@ def shown_state(state: str, outcome: str | None) -> str:
 
 
 def surveys(
-    entries: Sequence[folder.Entry], trace_dir: str, *, grouped: bool = True
-) -> Iterator[tuple[folder.Entry, Survey]]:
-    """Count each of *entries*, with the help of the index of *trace_dir*; not by name where not *grouped*."""
+    entries: Sequence[folder.Entry], trace_dir: str, *, grouped: bool = True,
+    tick: Callable[[int], object] | None = None,
+) -> Iterator[tuple[folder.Entry, Survey]]:  # fmt: skip
+    """Count each of *entries*, with the help of the index of *trace_dir*; not by name where not *grouped*.
+
+    *tick* is told how many bytes were read; without it a line of progress is shown.
+    """
     with Index(trace_dir) as index, Progress(sum(entry.size for entry in entries)) as progress:
-        work = _Work(index, progress, grouped)
+        work = _Work(index, tick or progress.tick, grouped)
         with closing(work.begin(entries)):
             for entry in entries:
                 yield entry, work.survey(entry)
@@ -77,9 +81,9 @@ def surveys(
 class _Work:
     """The counting of several sessions."""
 
-    def __init__(self, index: Index, progress: Progress, grouped: bool) -> None:
+    def __init__(self, index: Index, tick: Callable[[int], object], grouped: bool) -> None:
         self._index = index
-        self._tick = progress.tick
+        self._tick = tick
         self._grouped = grouped
         self._seen: dict[str, tuple[os.stat_result, Fold | None]] = {}
         self._rows: Generator[tuple[str, Row], None, None] = cores.count_all([], grouped=grouped)

@@ -15,6 +15,7 @@ from .. import folder, safe
 from ..render import words
 from . import choose, options
 from .output import BOLD, DIM, GREEN, RED, YELLOW, Output, Stop
+from .progress import Progress
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -73,9 +74,10 @@ def run(args: Namespace, out: Output) -> int:
     reports = []
     with ExitStack() as stack:
         chosen = [stack.enter_context(choose.picked(word, args.dir)) for word in args.sessions]
-        for source in chosen or choose.entries(args.dir):
-            entry = folder.entry(source) if isinstance(source, str) else source
-            reports.append(verify.verify(entry, key, expect))
+        sources = [folder.entry(one) if isinstance(one, str) else one for one in chosen or choose.entries(args.dir)]
+        for entry in sources:
+            with Progress(entry.size) as progress:  # one for each: what was found of the last stands above it
+                reports.append(verify.verify(entry, key, expect, progress.tick))
             for file in reports[-1].files:
                 file.path = choose.told(entry, file.path)
             if not args.json:

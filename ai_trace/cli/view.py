@@ -98,6 +98,8 @@ def _is_long(entry: folder.Entry, args: Namespace) -> bool:
 
 def _stream(entry: folder.Entry, args: Namespace, out: Output) -> int:
     shown = long.Long(entry, sieve.Sieve(args), args, out)
+    if not shown.find():
+        raise Stop("no step fits")
     with Paged(out, wanted=not args.no_pager), kept_open():
         if not shown.show():
             raise Stop("no step fits")
