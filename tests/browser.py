@@ -25,7 +25,7 @@ FLAGS = (
     "--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-dev-shm-usage", "--mute-audio",
     "--hide-scrollbars", "--remote-debugging-port=0", "--remote-allow-origins=*",
 )  # fmt: skip
-PATIENCE_S = 60.0  # for one answer; a loaded machine is slow, a hanging browser is a failure
+PATIENCE_S = 180.0  # for one answer; a loaded machine is slow, a hanging browser is a failure
 
 
 def path() -> str | None:
@@ -72,7 +72,7 @@ class Browser:
     def close(self) -> None:
         self._process.terminate()
         try:
-            self._process.wait(20)
+            self._process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -16,6 +16,7 @@ import pytest
 
 from ai_trace.cli import listing
 from ai_trace.serve import Server
+from tests.browser import PATIENCE_S
 from tests.cli_world import START, World, command, environment, step
 from tests.payloads import PAYLOADS
 
@@ -207,7 +208,7 @@ def _next_event(answer: http.client.HTTPResponse) -> str:
 def test_stopping_ends_the_live_views(server: Server, world: World) -> None:
     """No open page keeps the server from ending."""
     world.running(id="20260301_000000", steps=[step("begin")])
-    with socket.create_connection(("127.0.0.1", server.server_port), 60) as page:
+    with socket.create_connection(("127.0.0.1", server.server_port), PATIENCE_S) as page:
         page.sendall(
             f"GET /session/trader_20260301_000000/events HTTP/1.1\r\nHost: 127.0.0.1:{server.server_port}\r\n\r\n".encode()
         )
