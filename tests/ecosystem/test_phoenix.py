@@ -25,7 +25,7 @@ from tests.cli_world import call
 from tests.ecosystem.runs import recorded
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("phoenix") is None, reason="needs arize-phoenix")
-_START_S = 180
+_PATIENCE_S = 600  # generous: on a busy machine its imports alone take minutes
 
 
 @pytest.fixture(name="url", scope="module")
@@ -41,18 +41,18 @@ def fixture_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(_START_S):
+        for _ in range(_PATIENCE_S):
             if _is_up(url):
                 break
             if server.poll() is not None:
                 pytest.fail((place / "log").read_text()[-3000:])
             time.sleep(1)
         else:
-            pytest.skip(f"Phoenix did not start within {_START_S} s")
+            pytest.skip(f"Phoenix did not start within {_PATIENCE_S} s")
         yield url
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(_PATIENCE_S)
 
 
 def _free() -> int:
@@ -64,25 +64,26 @@ def _free() -> int:
 
 def _get(url: str) -> bytes:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=10) as reply:
+    with opener.open(url, timeout=_PATIENCE_S) as reply:
         return bytes(reply.read())
 
 
 def _is_up(url: str) -> bool:
     try:
-        return bool(_get(f"{url}/healthz")) or True
+        _get(f"{url}/healthz")
+        return True
     except OSError:
         return False
 
 
 def _spans(url: str, count: int) -> dict[str, Any]:
-    for _ in range(60):  # Phoenix writes to its database in the background
+    for _ in range(_PATIENCE_S):  # Phoenix writes to its database in the background
         found = (
             json.loads(_get(f"{url}/v1/projects/default/spans?limit=100"))["data"] if _project(url) else []
         )
         if len(found) >= count:
             return {span["name"]: span for span in found}
-        time.sleep(0.5)
+        time.sleep(1)
     raise AssertionError(f"{len(found)} of {count} spans arrived")
 
 
@@ -135,7 +136,7 @@ def test_phoenix_counts_the_same_tokens(url: str) -> None:
         f"{url}/graphql", json.dumps(question).encode(), {"Content-Type": "application/json"}
     )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(asked, timeout=10) as reply:
+    with opener.open(asked, timeout=_PATIENCE_S) as reply:
         edges = json.loads(reply.read())["data"]["projects"]["edges"]
     (project,) = (edge["node"] for edge in edges if edge["node"]["name"] == "default")
 
