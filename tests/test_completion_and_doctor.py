@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,10 @@ import pytest
 from ai_trace.cli import COMMANDS, main
 
 needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed here")
+needs_fish = pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed here")
+needs_zsh = pytest.mark.skipif(
+    shutil.which("zsh") is None or sys.platform == "win32", reason="zsh is not installed here"
+)
 
 
 def _script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -39,18 +46,113 @@ def test_bash_completes_commands_options_and_values(capsys: pytest.CaptureFixtur
     assert ["died"] == _completed(script, "ai-trace", "--dir", "x", "list", "--state", "d")
 
 
+def _fake_sessions(folder: Path, *names: str) -> dict[str, str]:
+    """An environment in which `ai-trace` lists these sessions."""
+    program = folder / "ai-trace"
+    program.write_text("#!/bin/sh\n" + "".join(f"echo {name}\n" for name in names))
+    program.chmod(0o700)
+    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "HOME": str(folder)}
+
+
 @needs_bash
 def test_bash_completes_names_and_ids_of_sessions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A session by its name or by its bare id, unless two have that id."""
-    program = tmp_path / "ai-trace"
-    names = ["my_bot_20260301_173000", "my_bot_20260301_173000-2", "a_20260302_080000", "b_20260302_080000"]
-    program.write_text("#!/bin/sh\n" + "".join(f"echo {name}\n" for name in names))
-    program.chmod(0o700)
+    _fake_sessions(
+        tmp_path, "my_bot_20260301_173000", "my_bot_20260301_173000-2", "a_20260302_080000", "b_20260302_080000"
+    )
     script = f"PATH='{tmp_path}':$PATH\n" + _script("bash", capsys)
 
     assert ["20260301_173000", "20260301_173000-2"] == sorted(_completed(script, "ai-trace", "view", "2026"))
     assert ["my_bot_20260301_173000", "my_bot_20260301_173000-2"] == sorted(_completed(script, "ai-trace", "view", "my"))
     assert ["a_20260302_080000"] == _completed(script, "ai-trace", "view", "a")
+
+
+@needs_fish
+def test_fish_completes_commands_options_values_sessions_and_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """fish itself is asked what it would offer."""
+    (tmp_path / "completion.fish").write_text(_script("fish", capsys))
+    (tmp_path / "agent.py").touch()
+    env = _fake_sessions(tmp_path, "my_bot_20260301_173000")
+
+    def offered(line: str) -> list[str]:
+        asked = f"source completion.fish; complete -C '{line}'"
+        done = subprocess.run(["fish", "--no-config", "-c", asked], cwd=tmp_path, env=env, capture_output=True, text=True)
+        assert (0, "") == (done.returncode, done.stderr)
+        return [row.split("\t")[0] for row in done.stdout.splitlines()]
+
+    assert sorted(COMMANDS) == sorted(offered("ai-trace "))
+    assert ["stats"] == offered("ai-trace --dir x sta")
+    assert ["--errors"] == offered("ai-trace view --er")
+    assert ["died"] == offered("ai-trace list --state d")
+    assert ["--dir"] == offered("ai-trace --di") == offered("ai-trace list --di")
+    assert ["latest", "my_bot_20260301_173000"] == offered("ai-trace view ") == offered("ai-trace diff --baseline ")
+    assert ["bash", "fish", "zsh"] == offered("ai-trace completion ")
+    assert ["agent.py"] == offered("ai-trace run ag")
+    assert [] == offered("ai-trace doctor a")
+
+
+@needs_zsh
+@pytest.mark.parametrize("way", ["on the fpath", "sourced"])
+def test_zsh_completes_commands_options_values_sessions_and_files(
+    way: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A person types into a real zsh on a terminal and presses the tabulator."""
+    (tmp_path / "_ai-trace").write_text(_script("zsh", capsys))
+    (tmp_path / "agent.py").touch()
+    path, after = ("fpath=($PWD $fpath); ", "") if way == "on the fpath" else ("", "; source ./_ai-trace")
+    told = "tell() { zle -I; print -r -- \"<$BUFFER>\"; BUFFER='' }; zle -N tell; bindkey '^T' tell"
+    (tmp_path / ".zshrc").write_text(f"{path}autoload -U compinit; compinit -u -D{after}; {told}; PS1='%# ready'\n")
+    env = {**_fake_sessions(tmp_path, "my_bot_20260301_173000"), "ZDOTDIR": str(tmp_path), "TERM": "dumb", "COLUMNS": "200"}
+
+    with _Terminal(["zsh", "-d", "-i"], tmp_path, env) as terminal:
+        terminal.read_until("ready")
+        for typed, completed in (
+            ("ai-trace sta", "ai-trace stats "),
+            ("ai-trace view --er", "ai-trace view --errors "),
+            ("ai-trace --dir x list --state d", "ai-trace --dir x list --state died "),
+            ("ai-trace --di", "ai-trace --dir "),
+            ("ai-trace view my", "ai-trace view my_bot_20260301_173000 "),
+            ("ai-trace completion f", "ai-trace completion fish "),
+            ("ai-trace run ag", "ai-trace run agent.py "),
+        ):
+            terminal.write(typed + "\t\x14")  # Ctrl-T: tell the line, and begin anew
+            terminal.read_until(f"<{completed}>")
+        terminal.write("ai-trace \t")
+        terminal.read_until("what a step knew: where each value came from")
+
+
+class _Terminal:
+    """A program on a terminal of its own."""
+
+    def __init__(self, command: list[str], folder: Path, env: dict[str, str]) -> None:
+        import pty
+
+        self._ours, theirs = pty.openpty()
+        self._process = subprocess.Popen(
+            command, cwd=folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        )
+        os.close(theirs)
+
+    def __enter__(self) -> _Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._ours)
+
+    def write(self, text: str) -> None:
+        os.write(self._ours, text.encode())
+
+    def read_until(self, text: str) -> None:
+        """Until *text* is on the screen; all that came before it is forgotten."""
+        seen, end = "", time.monotonic() + 120
+        while text not in seen:
+            assert time.monotonic() < end, seen
+            if select.select([self._ours], [], [], 1)[0]:
+                seen += os.read(self._ours, 65536).decode(errors="replace")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

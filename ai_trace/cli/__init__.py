@@ -102,7 +102,7 @@ def _dispatch(argv: list[str], out: Output) -> int:
         if command not in COMMANDS:
             raise Stop(_unknown(command), 2)
         room = importlib.import_module(f"{__name__}.{COMMANDS[command][0]}")
-        parser = _parser(out, f"ai-trace {command}", room.HELP, room.EXAMPLES)
+        parser = parser_of(out, f"ai-trace {command}", room.HELP, room.EXAMPLES)
         room.arguments(parser)
         args = parser.parse_args(before + after)
     except SystemExit as leave:  # argparse has said what it had to say
@@ -149,7 +149,7 @@ def _without_command(argv: list[str], out: Output) -> int:
         "\n".join([f"{title}:", *(f"  {name:<{wide}}  {COMMANDS[name][1]}" for name in names)])
         for title, names in _GROUPS.items()
     )
-    parser = _parser(
+    parser = parser_of(
         out, "ai-trace", "The flight recorder for AI agents: see what an agent did.",
         f"{rows}\n{_FAREWELL}",
     )  # fmt: skip
@@ -159,7 +159,8 @@ def _without_command(argv: list[str], out: Output) -> int:
     return 2
 
 
-def _parser(out: Output, prog: str, description: str, epilog: str) -> ArgumentParser:
+def parser_of(out: Output, prog: str, description: str, epilog: str) -> ArgumentParser:
+    """A parser that knows the options of every command."""
     from .options import Parser
 
     parser = Parser(out, prog, description, epilog)
