@@ -10,6 +10,7 @@ import glob
 import os
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -249,6 +250,41 @@ def test_deep_values_do_not_crash_a_thread_with_a_small_stack(stack_kib: int, tm
     assert len(lines(tmp_path)) == 1
     while isinstance(deep, dict):  # let go of it level by level: the interpreter's own way is recursive
         deep = deep.pop("d").pop()
+
+
+def _pairs_of_pairs() -> Any:
+    """Fifty lists, and 2**50 ways through them: less deep than what is cut for its depth."""
+    value: Any = [0]
+    for _ in range(50):
+        value = [value, value]
+    return value
+
+
+BLOWN_UP: dict[str, Factory] = {
+    "lists": _pairs_of_pairs,
+    "dicts": lambda: {"inside": _pairs_of_pairs()},
+    "texts": lambda: [["x" * 1_000] * 1_000] * 1_000,  # a gigabyte of JSON
+}
+
+
+@pytest.mark.parametrize("name", BLOWN_UP)
+def test_a_value_that_holds_its_parts_many_times_over_costs_neither_the_time_nor_the_memory(
+    name: str, tmp_path: Path
+) -> None:
+    """What is kept is bounded, and so is the work: the agent goes on, with a cut record of it."""
+    value = BLOWN_UP[name]()
+    limits = ai_trace.Limits(text=200_000, step_bytes=200_000)
+    with Tracer("agent", tmp_path, limits=limits) as tracer:
+        tracemalloc.start()
+        try:
+            with tracer.step("step", value=value) as step:
+                step.log(value=value)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    (record,) = lines(tmp_path)
+    assert record["len"] < 1_000_000 and "$cut" in str(record["context"])
+    assert peak < 20_000_000
 
 
 def test_a_value_that_another_thread_changes_meanwhile_is_recorded(tmp_path: Path) -> None:
