@@ -235,7 +235,11 @@ class _Search:
             if ways and weight(piece.value) != TELLING:
                 break  # what tells little is not looked for further once it is found
             near = matches.reason in _REACH and weight(piece.value) != TELLING
-            sources = islice(matches.newest(until) if near else matches.oldest(until), _SCANNED)
+            # That another step was given `true` or 5, too, says nothing of where it came from: one around it, does.
+            common = weight(piece.value) == COMMON
+            sources: Iterable[Sighting] = islice(matches.newest(until) if near else matches.oldest(until, logged=common), _SCANNED)
+            if common:
+                sources = merge(matches.given({*map(self._number, piece.around)}), sources, key=_when)
             ways += islice((one for one in sources if self._is_source(one, piece, step)), 1)
             if matches.reason.startswith("same"):
                 logs = islice(matches.newest(until, logged=True), _SCANNED)

@@ -22,7 +22,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from functools import partial
 from math import inf
 from operator import itemgetter
@@ -370,6 +370,11 @@ class Sightings:
             if seen[3] != matches.but and matches.only in (None, seen[3]):
                 yield self._sighting(seen, matches.reason)
 
+    def given(self, matches: Matches, numbers: Container[int]) -> Iterator[Sighting]:
+        """As `Matches.given`; nothing of these is ever missing."""
+        found = (seen for seen in matches.found if seen[2] == "context" and seen[1] in numbers)
+        return (self._sighting(seen, matches.reason) for seen in found)
+
     def _sighting(self, seen: _Seen, reason: str = "") -> Sighting:
         at, place, where, path, value = seen
         return Sighting(at, place, self._step(place), where, path, value, reason)
@@ -384,9 +389,13 @@ class Matches(NamedTuple):
     but: str = ""  # a path that does not count
     only: str | None = None  # the path that alone counts
 
-    def oldest(self, until: float) -> Iterator[Sighting]:
-        """Those up to *until*, from the first on."""
-        return self.seen.sightings(self, range(self._end(until)), until, False)
+    def oldest(self, until: float, *, logged: bool = False) -> Iterator[Sighting]:
+        """Those up to *until*, from the first on; with *logged* those in logs alone."""
+        return self.seen.sightings(self, range(self._end(until)), until, logged)
+
+    def given(self, numbers: Container[int]) -> Iterator[Sighting]:
+        """Those in the contexts of the steps of these *numbers*, from the first on."""
+        return self.seen.given(self, numbers)
 
     def newest(self, until: float, *, logged: bool = False) -> Iterator[Sighting]:
         """Those up to *until*, from the last back; with *logged* those in logs alone."""

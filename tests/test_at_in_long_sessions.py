@@ -103,9 +103,9 @@ def test_less_is_read_than_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with FakeClock() as clock, Tracer("trader", trace_dir=str(tmp_path)) as tracer:
         for n in range(2000):
             clock.advance(1)
-            with tracer.step("scan", pair="BTC") as scan:
+            with tracer.step("scan", pair="BTC/USDT") as scan:
                 scan.log(signal=n / 8192)
-        with tracer.step("decide", pair="BTC", signal=1000 / 8192):
+        with tracer.step("decide", pair="BTC/USDT", signal=1000 / 8192):
             pass
     monkeypatch.setattr(outline, "parsed", parsed)
     known = outlined(folder.entry(str(tracer.path))).at("last")

@@ -192,10 +192,48 @@ def test_an_old_value_that_was_used_is_called_stale_and_linked_to_both_readings(
         step("decide", "error", id="3" * 16, started_at=START + 90, context={"signal": 0.8731}, error="lost money"),
     ]
     text = _page(fold([Record.from_data(row, id="x") for row in rows]))
-    scene = text.partition("Where it first went wrong")[2].partition("</section>")[0]
+    scene = text.partition("Decided on old values")[2].partition("</section>")[0]
 
-    assert "stale" in scene and "1 m 30 s before" in scene
-    assert f"#step-{'1' * 16}" in scene and f"#step-{'2' * 16}" in scene
+    assert "stale" in scene and "1 m 30 s before" in scene and "30.0 s before and not used" in scene
+    assert f"#step-{'1' * 16}" in scene and f"#step-{'2' * 16}" in scene and f"#step-{'3' * 16}" in scene
+    assert text.index("Decided on old values") < text.index("Where it first went wrong")
+
+
+def test_a_run_that_went_well_and_decided_on_old_values_says_so_first() -> None:
+    """Nothing failed; the first screen names the latest decisions, and how many more there were."""
+    rows = [step("scan", id=f"{n:016x}", started_at=START + n, logs=[{"_t": START + n, "signal": n + 0.8731}]) for n in (1, 2)]
+    rows += [step("decide", id=f"{n:016x}", started_at=START + n, context={"signal": 1.8731}) for n in range(3, 8)]
+    told = _page(fold([Record.from_data(row, id="x") for row in rows])).partition("Decided on old values")[2]
+    shown, _, rest = told.partition("</section>")[0].partition("… and 2 more steps")
+
+    assert ["7", "6", "5"] == re.findall(r"<p><a [^>]*>#(\d)", shown)
+    assert ["4", "3"] == re.findall(r">#(\d)", rest)
+
+
+def test_messages_are_shown_as_a_conversation() -> None:
+    """Who said what, in order; calls of tools as calls; what else a message holds; a list of other objects is a list."""
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": [{"type": "text", "text": "What is <it>?"}]},
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "c1", "function": {"name": "look", "arguments": '{"a": 1}'}}]},
+        {"role": "tool", "tool_call_id": "c1", "content": "42"},
+    ]  # fmt: skip
+    text = _page(fold([Record.from_data(step("ask", context={"messages": messages, "other": [{"role": 1}]}), id="x")]))
+    chat = text.partition('<ol class="chat">')[2].partition("</ol>")[0]
+
+    assert ["system", "user", "assistant", "tool"] == re.findall(r'class="role">(\w+)<', chat)
+    assert "<div>Be brief.</div>" in chat and "<div>What is &lt;it&gt;?</div>" in chat and "<div>42</div>" in chat
+    assert "<div>look({&quot;a&quot;: 1})</div>" in chat and "tool_call_id" in chat
+    assert 1 == text.count('class="chat"')
+
+
+def test_a_picture_that_was_cut_is_said_to_be_one() -> None:
+    """Of recorded bytes past 4 KiB too little is there to show; the page says so, and what to do."""
+    picture = {"$bytes": 9008, "$cut": {"bytes": 9008, "sha256": "0" * 64}, "base64": "iVBORw0KGgo" + "A" * 5000}
+    text = _page(fold([Record.from_data(step("see", context={"picture": picture}), id="x")]))
+
+    assert "A png picture of 8.8 KiB: of bytes only the first" in text
+    assert "<img" not in text and "data:</code>" in text
 
 
 def test_a_long_text_is_cut_and_says_how_long_it_was() -> None:

@@ -239,6 +239,38 @@ def test_ten_thousand_steps_are_there_at_once_and_can_be_searched(show: Opener) 
     assert ["kind 3"] == page.js(SHOWN)
 
 
+def test_a_search_shows_where_it_found_what_it_found(show: Opener) -> None:
+    """Below the line of a step that holds it where the line does not show it; gone with the search."""
+    page = show(_run())
+    page.key("/")
+    page.type("424")
+    page.until("document.querySelectorAll('.hit').length === 1")
+    assert ["424", "scan"] == page.js("[document.querySelector('.hit mark').textContent, document.querySelector('.hit').closest('li').querySelector('.name').textContent]")
+    page.key("Escape")
+    page.until("document.querySelectorAll('.hit').length === 0")
+
+
+def test_texts_are_of_one_size_wherever_they_stand(show: Opener) -> None:
+    """A value, a long text in it, one in a log, one in a message: none is smaller than the others."""
+    long = "word " * 200
+    session = _session([
+        step("ask", id="a1", context={"short": "x", "prompt": long, "messages": [{"role": "user", "content": long}], "list": [{"a": long}]},
+             logs=[{"_t": START, "message": long, "answer": long, "few": 1}])
+    ])  # fmt: skip
+    page = show(session)
+    page.js("for (const one of document.querySelectorAll('details')) one.open = true")
+
+    assert 1 == page.js("new Set([...document.querySelectorAll('#list pre, #list dd, #list .logs code')].map(one => getComputedStyle(one).fontSize)).size")
+
+
+def test_a_page_is_printed_with_what_its_steps_hold(show: Opener) -> None:
+    """The printer gets them open; behind it the page is as it was."""
+    page = show(_run())
+    opened = "document.querySelectorAll('#list > ol > li > details[open]').length"
+
+    assert [0, 6, 0] == [page.js(opened), page.js(f"dispatchEvent(new Event('beforeprint')), {opened}"), page.js(f"dispatchEvent(new Event('afterprint')), {opened}")]
+
+
 def test_a_running_session_grows_on_the_page(chromium: browser.Browser, tmp_path: Path) -> None:
     """The live view shows a step that ended and one that began, keeps what is open, and sees the end."""
     world = World(tmp_path / "traces")

@@ -18,6 +18,8 @@ from .verdict import remarks
 __all__ = ["findings", "numbers"]
 
 _KINDS: Final = 20  # of failure, of open steps, of damage
+_DECIDED: Final = 3  # steps that decided on old values, and
+_DECIDED_ON: Final = 5  # of those values, told at once
 _MUCH: Final = 6_000  # characters of HTML; about a screen
 
 
@@ -57,6 +59,7 @@ def _used(page: Page) -> Iterator[tuple[str, str]]:
 def findings(page: Page, origins: Origins) -> Iterator[str]:
     """The sections, those without anything to say left out."""
     first, fatal, stopped = page.session.first_error, page.session.fatal_error, page.session.stopped_in
+    yield from _stale(page, origins, [*filter(None, (fatal, first, stopped)), *page.session.unfinished])
     if first is not None:
         yield from _scene(page, origins, "Where it first went wrong", first)
     if fatal is not None and fatal is not first:
@@ -75,6 +78,27 @@ def findings(page: Page, origins: Origins) -> Iterator[str]:
     yield from _about_the_record(page)
 
 
+def _stale(page: Page, origins: Origins, bad: list[Record]) -> Iterator[str]:
+    """The steps that used an old value while a newer one was there: those that failed first, then the latest."""
+    latest = (record for record in reversed(page.session.steps) if record not in bad)
+    found = [record for record in (*dict.fromkeys(bad), *latest) if origins.stale(record)]
+    if not found:
+        return
+    yield '<section class="scene warn stale"><h2>Decided on old values</h2>\n'
+    for record in found[:_DECIDED]:
+        pieces = origins.stale(record)
+        yield f"<p>{link(page, record)} {way_down(page, record)} at {page.moment(record.started_at)}</p>"
+        yield f'<ul class="origins">{"".join(f"<li>{told(page, piece)}</li>" for piece in pieces[:_DECIDED_ON])}'
+        if len(pieces) > _DECIDED_ON:
+            yield f"<li>… and {words.plural(len(pieces) - _DECIDED_ON, 'more old value')}</li>"
+        yield "</ul>\n"
+    if len(found) > _DECIDED:
+        links = ", ".join(link(page, record) for record in found[_DECIDED : _DECIDED + _KINDS])
+        more = " …" if len(found) > _DECIDED + _KINDS else ""
+        yield f"<p>… and {words.plural(len(found) - _DECIDED, 'more step')}: {links}{more}</p>\n"
+    yield "</section>\n"
+
+
 def _scene(page: Page, origins: Origins, heading: str, record: Record, mood: str = "bad") -> Iterator[str]:
     """A step that failed or was stopped: the way to it, its error, what was stale, what it saw and said."""
     at = page.moment(ended_at(record))
@@ -86,14 +110,12 @@ def _scene(page: Page, origins: Origins, heading: str, record: Record, mood: str
 
 
 def _whole(page: Page, origins: Origins, record: Record) -> Iterator[str]:
-    """What a step saw and said; where it is much, folded, and what was stale before it."""
-    told_ = "".join(knowledge(page, origins, record, blocks.WHOLE))
+    """What a step saw and said; where it is much, folded."""
+    known = len(origins.stale(record)) <= _DECIDED_ON  # those stand above, under "decided on old values"
+    told_ = "".join(knowledge(page, origins, record, blocks.WHOLE, stale=not known))
     if len(told_) <= _MUCH:
         yield told_ + "\n"
         return
-    if stale := origins.stale(record):
-        rows = "".join(f'<li class="stale">{told(page, one)}</li>' for one in stale[:5])
-        yield f'<ul class="origins">{rows}</ul>'
     yield f"<details><summary>what it saw and said</summary>{told_}</details>\n"
 
 

@@ -18,7 +18,8 @@ __all__ = ["Origins"]
 
 EVERY: Final = 1_000  # steps, and
 EVERY_BYTES: Final = 4 * 1024 * 1024  # in files; of a longer session only those are looked into that failed or are open,
-STANDING_OUT: Final = 50  # and of those the first so many
+STANDING_OUT: Final = 50  # and of those the first so many,
+LATEST: Final = 20  # and the steps that began last
 _PIECES: Final = 40  # of one step
 
 
@@ -33,6 +34,7 @@ class Origins:
             first = [one for one in shown if one is not None]
             bad = [record for record in targets if record.open or record.outcome == "error"]
             targets = list(dict.fromkeys([*first, *bad]))[:STANDING_OUT]
+            targets = list(dict.fromkeys([*targets, *session.steps[-LATEST:]]))
         if targets:
             self._known = knowledge(Steps(session.steps, session.path_to), targets)
 
@@ -40,10 +42,10 @@ class Origins:
         """What *record* knew although something newer was there."""
         return self._known[record].stale if record in self._known else []
 
-    def of(self, page: Page, record: Record) -> Iterator[str]:
-        """The part of a step's page: what came from where, and what was stale."""
+    def of(self, page: Page, record: Record, *, stale: bool = True) -> Iterator[str]:
+        """The part of a step's page: what came from where, and what was stale, unless that was told before."""
         known = self._known.get(record)
-        pieces = [*known.stale, *known.known] if known else []
+        pieces = [*(known.stale if stale else ()), *known.known] if known else []
         if not pieces:
             return
         yield '<p class="label">where it came from</p><ul class="origins">'
@@ -67,10 +69,11 @@ def told(page: Page, piece: Piece) -> str:
         if piece.way[0].reason == "same name, a common value":
             text += ' <span class="dim">(by its name alone)</span>'
     if piece.contains:
-        text += f" {origins.contained(piece, _short, _short, place)}"
+        text += f"{';' if piece.way else ''} {origins.contained(piece, _short, _short, place)}"
     if piece.newer is not None:
         newer = piece.newer
-        text += f" — <b>stale</b>: {_said(newer.path, newer.value)} was there, from {_place(page, newer)}"
+        text += f"; <b>stale</b>: a newer {_said(newer.path, newer.value)} was logged by {_place(page, newer)}"
+        text += f"{origins.before(newer, piece)} and not used"
     return text
 
 

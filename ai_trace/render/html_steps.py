@@ -119,11 +119,11 @@ def _body(page: Page, origins: Origins, node: Node, limit: int) -> Iterator[str]
     yield "</div>"
 
 
-def knowledge(page: Page, origins: Origins, record: Record, limit: int) -> Iterator[str]:
-    """What a step saw, where that came from, and what it said."""
+def knowledge(page: Page, origins: Origins, record: Record, limit: int, *, stale: bool = True) -> Iterator[str]:
+    """What a step saw, where that came from, and what it said; what was *stale*, unless that was told before."""
     if record.context:
         yield f'<p class="label">saw</p>{fields(record.context, limit)}'
-    yield from origins.of(page, record)
+    yield from origins.of(page, record, stale=stale)
     if entries := record.logs:
         yield f'<p class="label">said</p><ol class="logs">{"".join(_logs(page, entries, limit))}</ol>'
 

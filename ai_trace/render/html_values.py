@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, Final
 
 from .. import safe
-from . import words
+from . import chat, words
 
 __all__ = ["escaped", "line", "bulk", "value", "fields", "said", "text_block"]
 
@@ -46,9 +46,11 @@ def value(given: Any, limit: int, depth: int = 0) -> str:
     """
     if type(given) is str:
         return _image(given) or _text(given, limit)
-    if type(given) is dict and type(given.get("base64")) is str and "$cut" not in given:
-        if image := _bytes_image(given["base64"]):
+    if type(given) is dict and type(given.get("base64")) is str:
+        if image := _bytes_image(given):
             return image
+    if type(given) is list and (turns := chat.turns(given)):
+        return _conversation(turns, limit, depth)
     if bulk(given, INLINE) <= INLINE and len(flat := words.compact(given)) <= INLINE:
         return escaped(flat)
     if depth < _DEPTH and type(given) is dict:
@@ -151,10 +153,36 @@ def _image(text: str) -> str:
     return _picture(found[1], found[2]) if found else ""
 
 
-def _bytes_image(encoded: str) -> str:
-    """The picture that recorded bytes are, by how they begin, else ""."""
+def _bytes_image(given: Mapping[str, Any]) -> str:
+    """The picture that recorded bytes are, by how they begin, else ""; of one that was cut, that it was."""
+    encoded = given["base64"]
     kind = next((kind for magic, kind in _MAGIC.items() if encoded.startswith(magic)), None)
-    return _image(f"data:image/{kind};base64,{encoded}") if kind else ""
+    if kind is None or "$cut" not in given:
+        return _image(f"data:image/{kind};base64,{encoded}") if kind else ""
+    cut = given["$cut"]
+    whole = words.size(cut["bytes"]) if type(cut) is dict and type(cut.get("bytes")) is int else "more"
+    kept = words.size(len(encoded) * 3 // 4)
+    why = f"A {kind} picture of {whole}: of bytes only the first {kept} are recorded, too few to show it."
+    how = "To see it here, log it as a <code>data:</code> text."
+    return f'<p class="cut">{why} {how}</p>{_json(given, _BLOCK)}'
+
+
+def _conversation(turns: list[chat.Turn], limit: int, depth: int) -> str:
+    """Messages to and from a model, as they were spoken."""
+    rows = []
+    for turn in turns[:_ITEMS]:
+        said_ = "".join(f"<div>{_spoken(part, limit, depth + 2)}</div>" for part in turn.said)
+        rest = fields(turn.rest, limit, depth + 2) if turn.rest else ""
+        rows.append(f'<li class="{turn.side}"><b class="role">{line(turn.role, 40)}</b>{said_}{rest}</li>')
+    if len(turns) > _ITEMS:
+        rows.append(f"<li>… {words.plural(len(turns) - _ITEMS, 'more message')}, not shown here</li>")
+    return f'<ol class="chat">{"".join(rows)}</ol>'
+
+
+def _spoken(part: Any, limit: int, depth: int) -> str:
+    """A part of a message; a short text as it stands, also where it could be taken for a number or JSON."""
+    short = type(part) is str and len(part) <= INLINE and "\n" not in part and not part.startswith("data:")
+    return escaped(part) if short else value(part, limit, depth)
 
 
 def _picture(kind: str, encoded: str) -> str:

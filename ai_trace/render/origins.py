@@ -38,11 +38,11 @@ def sentence(piece: Piece, quote: Quote, spell: Quote) -> str:
     def place(seen: Sighting) -> str:
         return source(seen, quote)
 
-    told = [f"{form(seen, piece, quote, spell, place)}{_before(seen, piece)}" for seen in piece.way]
+    told = [f"{form(seen, piece, quote, spell, place)}{before(seen, piece)}" for seen in piece.way]
     text = ", then ".join(told)
     read = piece.read
     if read is not None and read.at > piece.way[-1].at:
-        text += f"; last read by {source(read, quote)}{_before(read, piece)}"
+        text += f"; last read by {source(read, quote)}{before(read, piece)}"
     if piece.way and piece.way[0].reason == "same name, a common value":
         text += " (by its name alone: the value is common)"
     if piece.contains:
@@ -75,7 +75,7 @@ def newer(piece: Piece, quote: Quote, spell: Quote) -> str:
     if rival is None:
         return ""
     value = f"{quote(rival.path)} = {spell(words.spell(rival.value))}"
-    return f"a newer {value} was logged by {source(rival, quote)}{_before(rival, piece)} and not used"
+    return f"a newer {value} was logged by {source(rival, quote)}{before(rival, piece)} and not used"
 
 
 def source(seen: Sighting, quote: Quote) -> str:
@@ -92,7 +92,8 @@ def summary(known: Knowledge) -> str:
     return f"{values}: {told}{left_out}" if told else f"no values{left_out}"
 
 
-def _before(seen: Sighting, piece: Piece) -> str:
+def before(seen: Sighting, piece: Piece) -> str:
+    """How long before its use *seen* was seen: ", 3.00 s before"; "" where no time is known."""
     if not -inf < seen.at < inf or piece.at == inf:
         return ""
     return f", {words.duration(max(piece.at - seen.at, 0) * 1000)} before"

@@ -36,6 +36,7 @@
       else states[at] = 0;
       if (states[at]) around = depth;
     }
+    showHits(words, states);
     let above = Infinity; // depth of the folded step that hides those after it
     for (let at = 0; at < items.length; at++) {
       const depth = data.rows[at][DEPTH], item = items[at];
@@ -55,6 +56,28 @@
     one("#count").textContent = idle ? total : `${count.toLocaleString("en")} of ${total}`;
     one("#none").hidden = count > 0;
     picture.draw();
+  }
+
+  const HITS = 200, AROUND = 50; // steps that show where they were found; characters on each side of it
+
+  function showHits(words, states) {
+    for (const hit of document.querySelectorAll(".hit")) hit.remove();
+    if (!words.length) return;
+    for (let at = 0, shown = 0; at < items.length && shown < HITS; at++) {
+      if (states[at] !== 2) continue;
+      const summary = one("summary", items[at]), seen = summary.textContent.toLowerCase();
+      const word = words.find((word) => !seen.includes(word));
+      if (word !== undefined && ++shown) summary.append(hit(items[at].textContent.slice(summary.textContent.length).replace(/\s+/g, " "), word));
+    }
+  }
+
+  function hit(text, word) {
+    const found = document.createElement("span"), mark = document.createElement("mark");
+    const start = text.toLowerCase().indexOf(word), end = start + word.length;
+    found.className = "hit";
+    mark.textContent = text.slice(start, end);
+    found.append(start > AROUND ? "…" : "", text.slice(Math.max(0, start - AROUND), start), mark, text.slice(end, end + AROUND), "…");
+    return found;
   }
 
   function foldButtons() {
@@ -237,6 +260,7 @@
     parts = [...document.querySelectorAll(".part")];
     for (const part of parts) part.style.setProperty("--rows", part.children.length);
     texts = [];
+    for (const hit of document.querySelectorAll(".hit")) hit.remove();
     foldButtons();
     picture.arrange();
   }
@@ -262,6 +286,14 @@
       if (time && !time.title) time.title = new Date(time.dateTime).toLocaleString() + " here";
     });
     addEventListener("hashchange", follow);
+    const PRINTED = 200; // steps that are printed with all they hold
+    let opened = []; // for the printer, and closed again behind it
+    addEventListener("beforeprint", () => {
+      const where = items.length <= PRINTED ? "#findings details, #list details" : "#findings details";
+      opened = [...document.querySelectorAll(where)].filter((one) => !one.open);
+      for (const one of opened) one.open = true;
+    });
+    addEventListener("afterprint", () => opened.forEach((one) => (one.open = false)));
     follow();
     if (data.live) watch(data.live);
   });
