@@ -118,6 +118,33 @@ def test_something_else_under_our_name_is_left_alone(
     assert [step.name for step in ai_trace.load(tracer.path).steps] == ["step"]
 
 
+@pytest.mark.parametrize("kind", ["symlink", "hardlink", "fifo", "folder"])
+def test_a_guessed_temporary_name_is_not_written_through(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even who knows the random name beforehand gains nothing: no snapshot, a counted drop, his file as it was."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious\n")
+    with ai_trace.Tracer("agent", tmp_path / "traces") as tracer:
+        with tracer.step("step"):
+            pass
+        known = clock.Clock()
+        monkeypatch.setattr(known, "step_id", lambda: "f" * 16)
+        monkeypatch.setattr(clock, "active", known)
+        place = tmp_path / "traces" / f".{tracer.path.stem}.json.{os.getpid()}.{'f' * 16}.tmp"
+        if kind == "symlink":
+            place.symlink_to(victim)
+        elif kind == "hardlink":
+            os.link(victim, place)
+        elif kind == "fifo":
+            os.mkfifo(place)
+        else:
+            place.mkdir()
+        assert not tracer.save().exists()
+        assert tracer.dropped == {"json snapshot: FileExistsError": 1}
+    assert victim.read_text() == "precious\n"
+
+
 def test_an_agents_name_cannot_leave_the_folder(tmp_path: Path) -> None:
     """The true name is in the data; in the names of files it is made safe."""
     folder = tmp_path / "traces"

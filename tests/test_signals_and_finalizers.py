@@ -215,6 +215,33 @@ def test_a_finalizer_that_traces_inside_our_own_write_is_recorded_after_it(
     assert sorted(ids) == sorted(said) and len(said) == 100
 
 
+def test_a_step_that_begins_inside_the_start_or_the_log_of_another_is_seen_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A handler strikes while the black box is being written: both stand there, whole, as long as they are open."""
+
+    class Striking(disk.Disk):
+        def pwrite(self, fd: int, data: bytes, offset: int) -> int:
+            if b"outer" in data and not striking:
+                striking.append(1)
+                begun.append(tracer.step(f"inner {len(begun)}").start().log("said inside"))
+                striking.clear()
+            return os.pwrite(fd, data, offset)
+
+    striking: list[int] = []
+    begun: list[Any] = []
+    monkeypatch.setattr(disk, "active", Striking())
+    tracer = ai_trace.Tracer("agent", tmp_path)
+    with tracer.step("outer") as outer:
+        outer.log("the outer one")
+        outer.log("the outer one, again")
+        seen = {step.name: len(step.logs) for step in ai_trace.load(tracer.path.with_suffix(".live")).unfinished}
+    assert seen == {"outer": 2, **{step.name: 1 for step in begun}} and len(begun) == 3
+    for step in begun:
+        step.finish()
+    tracer.close()
+
+
 def test_a_repr_that_traces_is_a_step_of_its_own(tmp_path: Path) -> None:
     """A value whose text is asked for records meanwhile; both records are there."""
 
