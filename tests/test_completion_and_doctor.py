@@ -181,6 +181,27 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path, capsys: pytest.C
     assert f"{tmp_path / 'file'} is not a folder: choose another" in capsys.readouterr().out
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links and lengths of Unix")
+@pytest.mark.parametrize("kind", ["circle", "dangling", "long"])
+def test_a_folder_that_can_never_be_is_named(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a tracer refuses, the doctor does not call well."""
+    place = tmp_path / ("x" * 300 if kind == "long" else "traces")
+    if kind != "long":
+        place.symlink_to(place if kind == "circle" else tmp_path / "nowhere")
+    assert 1 == main(["doctor", "--dir", str(place)])
+    assert "choose another" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("setting", ["TRACEPARENT=00-abc", "AI_TRACE_ON_ERROR=ignore"])
+def test_a_setting_without_effect_is_named(
+    setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A recorder ignores it without a word; the doctor does not."""
+    monkeypatch.setenv(*setting.split("=", 1))
+    assert 1 == main(["doctor", "--dir", str(tmp_path)])
+    assert f"{setting.split('=')[0]} has no effect" in capsys.readouterr().out
+
+
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="modes mean little on this system")
 def test_a_folder_open_to_all_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What others may write they may also forge."""

@@ -6,14 +6,14 @@ import os
 import platform
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from importlib import metadata
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from .. import alive, disk, folder, safe
+from .. import alive, disk, folder, safe, settings
+from ..exceptions import UsageError
 from ..record import FORMAT, VERSION
 from ..render import words
 from .output import Output
@@ -34,7 +34,10 @@ exits 1 where something is wrong"""
 _LOW: Final = 100 * 1024 * 1024  # bytes free: a day of a busy agent
 _TRIES: Final = 30
 _LINE: Final = b"x" * 399 + b"\n"  # the size of a common step
-_KNOWN: Final = ("openai", "anthropic", "google-genai", "litellm", "langchain-core", "openai-agents", "mcp", "httpx")
+_KNOWN: Final = (
+    "openai", "anthropic", "google-genai", "litellm", "langchain-core", "langgraph", "openai-agents", "mcp", "httpx",
+    "requests", "opentelemetry-sdk",
+)  # fmt: skip
 _SETTINGS: Final = ("AI_TRACE_DIR", "AI_TRACE_DISABLED", "AI_TRACE_ON_ERROR", "TRACEPARENT")
 
 
@@ -71,7 +74,7 @@ def _look(place: str) -> Iterator[_Finding]:
     switched_off = os.environ.get("AI_TRACE_DISABLED", "")
     said = ", ".join(f"{name}={os.environ[name]}" for name in _SETTINGS if name in os.environ)
     off = "tracing is switched off by AI_TRACE_DISABLED" if switched_off not in ("", "0") else ""
-    yield _Finding("environment", said or "nothing set", off)
+    yield _Finding("environment", said or "nothing set", off or _ignored())
     yield from _look_at_folder(place)
     yield _Finding("libraries", ", ".join(_installed()) or "none of those that can be instrumented")
 
@@ -85,12 +88,28 @@ def _rival() -> str:
     return "ai-decision-tracer is installed, too; both are called ai_trace, so uninstall one of them"
 
 
+def _ignored() -> str:
+    """What is set and has no effect."""
+    if os.environ.get("AI_TRACE_ON_ERROR", "") not in ("", "warn"):
+        return 'AI_TRACE_ON_ERROR has no effect: it can only be "warn"'
+    try:
+        settings.remote_parent(os.environ.get("TRACEPARENT") or None)
+    except UsageError:
+        return "TRACEPARENT has no effect: it is no W3C traceparent (00-<32 hex>-<16 hex>-<2 hex>)"
+    return ""
+
+
 def _look_at_folder(place: str) -> Iterator[_Finding]:
     there = place
-    while not os.path.exists(there):
+    while not os.path.lexists(there):
         there = os.path.dirname(there)
     if not os.path.isdir(there):
         yield _Finding("folder", place, f"{there} is not a folder: choose another with --dir or AI_TRACE_DIR")
+        return
+    try:
+        settings.check_folder(place)  # what a tracer would say
+    except UsageError as err:
+        yield _Finding("folder", place, str(err))
         return
     yield _Finding("folder", place if there == place else f"{place} (made when the first step starts)", _modes(place))
     free = shutil.disk_usage(there).free
@@ -153,7 +172,6 @@ def _stored(place: str) -> _Finding:
 def _installed() -> Iterator[str]:
     for name in _KNOWN:
         try:
-            loaded = " (loaded)" if name.replace("-", "_") in sys.modules else ""
-            yield f"{name} {metadata.version(name)}{loaded}"
+            yield f"{name} {metadata.version(name)}"
         except metadata.PackageNotFoundError:
             continue
