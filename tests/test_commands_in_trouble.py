@@ -7,6 +7,7 @@ in the folder, then at the second, and so on until a run meets no trouble, so th
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ import pytest
 from ai_trace.cli import COMMANDS
 from tests.children import ROOT, run
 from tests.cli_world import START, World, call, command, environment, spawn, step
+from tests.faults.interrupts import Interrupter, interrupt_each, interrupting
 
 unix = pytest.mark.skipif(sys.platform == "win32", reason="signals, pipes and limits of Unix")
 DAMAGED = Path(ROOT) / "tests" / "data" / "damaged"
@@ -182,6 +184,26 @@ def test_ctrl_c_ends_each_command_with_130(world: World, name: str) -> None:
     """Whatever it was about to open: exit code 130, no traceback."""
     runs, _ = _struck(world, "Ctrl-C", name, WORDS[name])
     assert runs > 1 or name == "completion"
+
+
+@pytest.mark.skipif(sys.gettrace() is not None, reason="a debugger or a coverage tool holds the trace function")
+@pytest.mark.parametrize("name", ["list", "view", "stats", "verify"])
+def test_ctrl_c_at_any_line_of_a_command_ends_it_with_130(world: World, name: str) -> None:
+    """While it reads, while it writes, while it tells another trouble: no traceback, never another exit code."""
+
+    def strike(interrupter: Interrupter) -> None:
+        with interrupting(interrupter):
+            done = world.call(name, *WORDS[name])
+        assert not interrupter.met or done.code == 130, f"{done.code} at {interrupter.where}"
+        assert "Traceback" not in done.err, interrupter.where
+
+    gc.collect()
+    gc.disable()  # a finalizer of an earlier test inside ours would be struck instead
+    try:
+        every = int(os.environ.get("INTERRUPT_EVERY", "31"))
+        assert interrupt_each(strike, every=every, first=2) > 5  # the first is before the first `try` there is
+    finally:
+        gc.enable()
 
 
 @each

@@ -25,7 +25,7 @@ from tests import mutate, sample
 DATA = Path(__file__).parent / "data" / "damaged"
 ANSWERS: dict[str, dict[str, Any]] = json.loads((DATA / "answers.json").read_text("ascii"))
 SEED = int(os.environ.get("SEED", time.time_ns() % 1_000_000))
-ROUNDS = int(os.environ.get("ROUNDS", 2000))
+ROUNDS = int(os.environ.get("ROUNDS", 5000))
 
 
 def everything(path: Path, check: bool = True) -> list[Record | Damage]:

@@ -69,6 +69,13 @@ Run 'ai-trace COMMAND --help' for the options and examples of one command."""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv* (without the program's name) and return its exit code."""
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:  # while another end was being told, or before there was anything to tell it with
+        return 130
+
+
+def _run(argv: Sequence[str] | None) -> int:
     out = Output()
     try:
         code = _dispatch(list(sys.argv[1:] if argv is None else argv), out)
