@@ -120,7 +120,8 @@ class _Teller:
         return f"{start} {many} failed in all; the first was {self.where(first)}."
 
     def where(self, record: Record) -> str:
-        said = f" with {self.quote(record.error)}" if record.error else ""
+        why = self.quote(record.error) if record.error else ""
+        said = f" ({why})" if why and record.outcome == "cancelled" else f" with {why}" if why else ""
         return f"{self.path(record)}{said} at {moment(ended_at(record), utc=self.utc)}"
 
     def path(self, record: Record) -> str:
