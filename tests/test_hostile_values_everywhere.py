@@ -252,6 +252,33 @@ def test_deep_values_do_not_crash_a_thread_with_a_small_stack(stack_kib: int, tm
         deep = deep.pop("d").pop()
 
 
+def test_what_the_agent_changes_afterwards_is_not_changed_in_the_record(tmp_path: Path) -> None:
+    """Context, logs, meta, arguments and results are taken down as they were at the call."""
+    seen: dict[str, Any] = {"prices": [1, 2], "deep": {"a": [{"b": 1}]}}
+    meta = {"models": ["one"]}
+    with Tracer("agent", tmp_path, meta=meta) as tracer:
+
+        @tracer.traced
+        def work(given: Any) -> Any:
+            given["prices"].append("in the call")
+            return given
+
+        with tracer.step("step", seen=seen) as step:
+            step.log("before", seen=seen)
+            seen["prices"].append(3)
+            seen["deep"]["a"][0]["b"] = "changed"
+            step.log("after", seen=seen)
+        meta["models"].append("two")
+        work(seen)["prices"].clear()
+    first, second = lines(tmp_path)
+    before = {"prices": [1, 2], "deep": {"a": [{"b": 1}]}}
+    after = {"prices": [1, 2, 3], "deep": {"a": [{"b": "changed"}]}}
+    assert first["context"] == {"seen": before} and first["session"]["meta"] == {"models": ["one"]}
+    assert [log["seen"] for log in first["logs"]] == [before, after]
+    assert second["context"] == {"given": after}
+    assert second["logs"][-1]["result"]["prices"] == [1, 2, 3, "in the call"]
+
+
 def _pairs_of_pairs() -> Any:
     """Fifty lists, and 2**50 ways through them: less deep than what is cut for its depth."""
     value: Any = [0]
