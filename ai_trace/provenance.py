@@ -9,13 +9,16 @@ For every value in a step's context and logs, and in the contexts of the steps a
 - `read`: the last time that the same value was seen before its use, and `age_s`, the seconds from then. A
   value handed on from context to context is not read anew: only a log counts, or the first sighting;
 - `newer`: a different value that was logged under the same name after `read` and before the use, and is
-  nowhere in what the step saw. Then the piece is **stale**.
+  nowhere in what the step saw. Then the piece is **stale**. So is a text that holds a value of which a newer
+  one was logged. The same name is the same path, words that only wrap left aside (see `kin.py`).
 
 Not called stale, as it is no older reading of the same thing: a common value in a log; a value whose rival
 is about another subject. Two steps have different subjects where their contexts, or those around them, hold
 different labels under one name (`file="a"` and `file="b"`); a label is a text of at most 64 characters that
-is no time, number or id. Nor is a value that tells little linked to a log about another subject, or what a
-step logs to what steps of its name logged before under the same name: that is a reading of its own.
+is no time, number or id; or where the step was given what the reading was (`user_id=7`), and the rival
+something else; or where beside the two values stand different ids. Nor is a value that tells little linked to
+a log about another subject, or what a step logs to what steps of its name logged before under the same name:
+that is a reading of its own.
 
 Limits: of a step the first 300 values, of a value the first and last 1,000 sightings and the newest 100
 rivals.
@@ -31,9 +34,10 @@ from math import inf
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
+from .kin import akin, alike, beside
 from .marks import of_name
 from .record import Record, number
-from .sightings import COMMON, IN_TEXT, ROUNDED, TELLING, Sighting, Sightings, canonical, parts, weight
+from .sightings import ANOTHER_NAME, COMMON, COMMON_KEY, IN_TEXT, ROUNDED, SAME_KEY, TELLING, Sighting, Sightings, canonical, parts, weight
 from .trail import Reading, Trail, start
 
 __all__ = ["Knowledge", "Piece", "REACH", "knowledge"]
@@ -149,7 +153,7 @@ def knowledge(trail: Trail, targets: Iterable[Record]) -> dict[Record, Knowledge
     found = [(view, search.traced(view)) for view in views]
     while seen.complete(reading.between):
         found = [(view, search.traced(view)) for view in views]
-    renamed = {path for _, pieces in found for piece in pieces if (path := _other_name(piece))}
+    renamed = {path for _, pieces in found for piece in pieces for path in _other_names(piece)}
     others = Sightings(((path, None) for path in renamed), trail.step)
     if renamed:
         others_reading = _opened(others, trail.reading(until, near, _holding(renamed)))
@@ -278,6 +282,8 @@ class _Search:
     def _newer(self, step: Record, piece: Piece, in_view: set[str], others: Sightings) -> Sighting | None:
         """The newest value that the step could have had instead."""
         read = piece.read
+        if read is None and piece.contains:
+            return self._newer_part(step, piece, others)
         if read is None or piece.path.endswith("]") or piece.at == inf:
             return None
         if piece.where == "log" and weight(piece.value) == COMMON:
@@ -285,18 +291,39 @@ class _Search:
         for rival in self._later(piece, read, others):
             if canonical(rival.value) in in_view:
                 return None  # it was seen, too
-            agree = self._subjects.agree
-            if rival.step is not step and agree(rival.step, read.step) and agree(rival.step, step):
+            if rival.step is not step and self._same_thing(rival, read, step):
                 return rival
         return None
 
+    def _newer_part(self, step: Record, piece: Piece, others: Sightings) -> Sighting | None:
+        """A newer value of one that stands in the text of *piece*, and does not stand there itself."""
+        for part in piece.contains:
+            if part.where != "log" or part.path.endswith("]") or weight(part.value) == COMMON:
+                continue
+            for rival in islice(others.newest(part.path, part.at, piece.at), _RIVALS):
+                if rival.step is step or not akin(rival.path, part.path) or not self._same_thing(rival, part, step):
+                    continue
+                if canonical(rival.value) != canonical(part.value) and _spelled(rival.value) not in piece.value:
+                    return rival
+                break
+        return None
+
+    def _same_thing(self, rival: Sighting, read: Sighting, step: Record) -> bool:
+        """Whether both are readings of one thing, and *step* is about it, too, as far as can be seen."""
+        agree, subjects = self._subjects.agree, self._subjects
+        if not (agree(rival.step, read.step) and agree(rival.step, step)) or subjects.apart(rival.step, read.step, step):
+            return False
+        here, there = (beside(one.step, one.where, one.path, one.at) for one in (rival, read))
+        return alike(here, there)
+
     def _later(self, piece: Piece, read: Sighting, others: Sightings) -> Iterator[Sighting]:
         """What was logged after the reading, under the piece's name or that it was read by; newest first."""
-        both: Iterable[Sighting] = islice(self._seen.newest(piece.path, read.at, piece.at), _RIVALS)
+        both: Iterable[Sighting] = self._seen.newest(piece.path, read.at, piece.at)
         if other := _other_name(piece):
-            renamed = islice(others.newest(other, read.at, piece.at), _RIVALS)
-            both = merge(both, renamed, key=_when, reverse=True)
-        return (one for one in both if not _same_again(one, piece, read))
+            both = merge(both, others.newest(other, read.at, piece.at), key=_when, reverse=True)
+        names = {piece.path, other} | ({read.path} if read.reason in (SAME_KEY, COMMON_KEY) else set())
+        told = islice((one for one in both if any(akin(one.path, name) for name in names)), _RIVALS)
+        return (one for one in told if not _same_again(one, piece, read))
 
 
 class _Subjects:
@@ -310,6 +337,12 @@ class _Subjects:
         """Whether no name stands in or around both with different labels."""
         theirs = self._of(other)
         return all(theirs.get(name, label) == label for name, label in self._of(one).items())
+
+    def apart(self, rival: Record, read: Record, step: Record) -> bool:
+        """Whether *step* was given what *read* was (`user_id=7`), and *rival* something else under that name."""
+        ours, theirs = step.context, read.context
+        shared = {name: value for name, value in ours.items() if type(value) in (int, str) and theirs.get(name) == value}
+        return any(type(given) in (int, str) and shared.get(name, given) != given for name, given in rival.context.items())
 
     def _of(self, step: Record) -> dict[str, str]:
         """The labels in the contexts of *step* and of those around it; the inner one wins."""
@@ -341,11 +374,23 @@ def _may_be_chance(one: Sighting, piece: Piece) -> bool:
 def _other_name(piece: Piece) -> str:
     """The name under which *piece* was read as a value of its own, "" where it is the same."""
     read = piece.read
-    if read is None or read.path == piece.path or read.reason not in ("same value, another name", ROUNDED):
+    if read is None or read.path == piece.path or read.reason not in (ANOTHER_NAME, ROUNDED):
         return ""
     if _may_be_chance(read, piece):
         return ""  # good for a link, too little to call it stale
     return "" if read.path.endswith("]") else read.path
+
+
+def _other_names(piece: Piece) -> list[str]:
+    """The names under which something newer than *piece*, or than a part of it, may have been logged."""
+    if piece.read is None and piece.contains:
+        return [part.path for part in piece.contains if part.where == "log" and not part.path.endswith("]")]
+    return [name] if (name := _other_name(piece)) else []
+
+
+def _spelled(value: Any) -> str:
+    """*value* as it stands in a text."""
+    return value if type(value) is str else canonical(value)
 
 
 def _holding(paths: Iterable[str]) -> tuple[bytes, ...]:

@@ -9,10 +9,11 @@ When two values are the same, and how much that means (each match carries its re
   shorter one (two characters) in a text of at most 1,000 that was logged shortly before;
 - what a text mentions (`mentioned`): seen numbers of four digits, seen texts of 4 characters as whole words;
 - objects and lists: equal as canonical JSON (keys sorted); else part by part;
-- a name is the path of keys to a value, as in `market.price`. Items of a list have values, but no name.
+- a name is the path of keys to a value, as in `market.price`. Items of a list have values, but no name. A value
+  under the same last key elsewhere (`price`, `market.price`) is nearer than one under another.
 
 `weight` says how much a value tells by itself. Common ones (true, null, "", whole numbers below 1,000,
-floats of one digit, texts below 4 characters, {} and []) are matched under the same name only. Telling ones
+floats of one digit, texts below 4 characters, {} and []) are matched under the same name or last key only. Telling ones
 (4 digits of a float, 5 of a whole number, 12 characters) are matched under any name, the earliest first.
 Those between are matched under any name where the same name finds nothing.
 """
@@ -29,11 +30,12 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from . import marks
+from .kin import tail
 from .marks import Marks
 from .mentions import mentions, numbers
 from .record import Record, number
 
-__all__ = ["COMMON", "IN_TEXT", "ORDINARY", "ROUNDED", "TELLING", "Said", "Sighting", "Sightings", "canonical", "parts",
+__all__ = ["ANOTHER_NAME", "COMMON", "COMMON_KEY", "COMMON_NAME", "IN_TEXT", "ORDINARY", "ROUNDED", "SAME_KEY", "TELLING", "Said", "Sighting", "Sightings", "canonical", "parts",
            "weight"]  # fmt: skip
 
 COMMON: Final = 0
@@ -41,6 +43,10 @@ ORDINARY: Final = 1
 TELLING: Final = 2
 IN_TEXT: Final = "a number in the text"
 ROUNDED: Final = "rounded"
+SAME_KEY: Final = "same key and value"
+ANOTHER_NAME: Final = "same value, another name"
+COMMON_NAME: Final = "same name, a common value"
+COMMON_KEY: Final = "same key, a common value"
 
 _CONTAINED: Final = 12  # characters from which one text inside another is no chance
 _SOUGHT_TEXTS: Final = 200  # texts looked for inside others, the longest first
@@ -148,7 +154,7 @@ class Sightings:
         self._step = step
         self.gap: tuple[float, float] | None = None
         self.missing: list[tuple[_Sought, bool]] = []
-        self._named: dict[str, _Named] = {}  # by path
+        self._named: dict[str, _Named] = {}  # by the last key of the path
         self._equal: dict[Any, _Sought] = {}  # key of value -> sightings under any path
         self._rounded: dict[tuple[int, float], _Sought] = {}  # (decimals, number) -> unrounded ones
         self._within: dict[str, _Sought] = {}  # text -> texts in which it stands
@@ -160,7 +166,7 @@ class Sightings:
         self._sizes: set[tuple[type, int]] = set()  # of the objects and lists sought
         for path, value in wanted:
             if not path.endswith("]"):
-                named = self._named.setdefault(path, (_Sought(partial(marks.of_name, path)), {}))
+                named = self._named.setdefault(tail(path), (_Sought(partial(marks.of_name, path)), {}))
                 named[1][_key(value)] = _Sought(partial(marks.of_pair, path, value))
             self._want(path, value)
         self._decimals = {decimals for decimals, _ in self._rounded}
@@ -261,8 +267,9 @@ class Sightings:
                 if logged and path == "_t":
                     continue
                 kind = type(value)
-                if path in named:
-                    self._note_named((at, place, where, path, value), kind, logged)
+                name = path if "." not in path else tail(path)
+                if name in named:
+                    self._note_named(named[name], (at, place, where, path, value), kind, logged)
                 if kind is str:
                     if value in scalars:
                         self._note((at, place, where, path, value))
@@ -289,8 +296,8 @@ class Sightings:
             if (found := index.get(seen[-1])) is not None:
                 found.append(seen)
 
-    def _note_named(self, seen: _Seen, kind: type, logged: bool) -> None:
-        any_value, same = self._named[seen[3]]
+    def _note_named(self, named: _Named, seen: _Seen, kind: type, logged: bool) -> None:
+        any_value, same = named
         if logged:
             any_value.append(seen)
         value = seen[-1]
@@ -327,52 +334,64 @@ class Sightings:
                         self._near[told].append((at, place, "log", path, text))
 
     def newest(self, path: str, after: float, until: float) -> Iterator[Sighting]:
-        """What was logged under *path* later than *after* up to *until*, the newest first."""
-        if path not in self._named or after >= until:
+        """What was logged under the last key of *path* later than *after* up to *until*, the newest first."""
+        if tail(path) not in self._named or after >= until:
             return
-        found = self._named[path][0]
+        found = self._named[tail(path)][0]
         first, last = (bisect_right(found, at, key=_time) for at in (after, until))
         for seen in self._through(found, range(last - 1, first - 1, -1), after, until):
             yield self._sighting(seen)
 
     def matching(self, path: str, value: Any) -> Iterator[Matches]:
         """Each way in which (path, value) was seen, the surest first."""
-        heavy, key = weight(value), _key(value)
-        same = self._named[path][1].get(key, _NONE) if path in self._named else _NONE
+        heavy, key, name = weight(value), _key(value), tail(path)
+        same = self._named[name][1].get(key, _NONE) if name in self._named and not path.endswith("]") else _NONE
         if heavy == COMMON:
-            yield self._matches("same name, a common value", same)
+            yield self._matches(COMMON_NAME, same, lambda other: other == path)
+            if type(value) in (int, float, str) and value != "":
+                yield self._matches(COMMON_KEY, same, lambda other: other != path)
             if type(value) in (int, float):
                 yield self._matches(IN_TEXT, self._near.get(value, _NONE))
             return
-        yield self._matches("same name and value", same)
-        yield self._matches("same value, another name", self._equal.get(key, _NONE), but=path)
+        yield self._matches("same name and value", same, lambda other: other == path)
+        yield self._matches(SAME_KEY, same, lambda other: other != path)
+        named = not path.endswith("]")
+        yield self._matches(
+            ANOTHER_NAME, self._equal.get(key, _NONE), lambda other: other != path and not (named and tail(other) == name)
+        )
         if _may_be_rounded(value):
             found = self._rounded.get((_decimals(value), value), _NONE)
-            yield self._matches(ROUNDED, found, only=path if _digits(value) < _AGREEING else None)
+            yield self._matches(ROUNDED, found, (lambda other: other == path) if _digits(value) < _AGREEING else None)
         if type(value) in (int, float):
             yield self._matches("stood in a text", self._within.get(repr(value), _NONE))
             yield self._matches(IN_TEXT, self._near.get(value, _NONE))
         elif type(value) is str:
             yield self._matches("part of a longer text", self._within.get(value, _NONE))
-            yield self._matches("a part of this text", self._around.get(value, _NONE))
 
     def mentioned(self, text: str) -> Iterator[Matches]:
-        """What was seen of each number and word that stands in *text*."""
+        """What was seen of each longer text, each number and each word that stands in *text*."""
+        around = self._around.get(text, _NONE)
+        yield self._matches("mentioned", around, lambda _: False)  # so that none of them is missing
+        longer = sorted({seen[-1] for seen in around}, key=lambda part: (text.find(part), -len(part)))
+        for part in longer:
+            yield self._matches("a part of this text", around, part=part)
         keys = self._mentions.get(text, ())
-        return (self._matches("mentioned", self._mentioned[key]) for key in keys)
+        for key in keys:
+            if not any(type(key) is str and key in part for part in longer):
+                yield self._matches("mentioned", self._mentioned[key])
 
-    def _matches(self, reason: str, found: _Sought, but: str = "", only: str | None = None) -> Matches:
-        return Matches(reason, found, self, but, only)
+    def _matches(self, reason: str, found: _Sought, fits: Callable[[str], bool] | None = None, part: str = "") -> Matches:
+        return Matches(reason, found, self, fits, part)
 
     def sightings(self, matches: Matches, places: range, until: float, logged: bool) -> Iterator[Sighting]:
         """What *matches* has at *places*, which are those up to *until*; with *logged* in logs alone."""
         for seen in self._through(matches.found, places, -inf, until, logged):
-            if seen[3] != matches.but and matches.only in (None, seen[3]):
+            if matches.fit(seen):
                 yield self._sighting(seen, matches.reason)
 
     def given(self, matches: Matches, numbers: Container[int]) -> Iterator[Sighting]:
         """As `Matches.given`; nothing of these is ever missing."""
-        found = (seen for seen in matches.found if seen[2] == "context" and seen[1] in numbers)
+        found = (seen for seen in matches.found if seen[2] == "context" and seen[1] in numbers and matches.fit(seen))
         return (self._sighting(seen, matches.reason) for seen in found)
 
     def _sighting(self, seen: _Seen, reason: str = "") -> Sighting:
@@ -386,8 +405,12 @@ class Matches(NamedTuple):
     reason: str
     found: _Sought
     seen: Sightings
-    but: str = ""  # a path that does not count
-    only: str | None = None  # the path that alone counts
+    fits: Callable[[str], bool] | None = None  # whether a path counts
+    part: str = ""  # the text that alone counts
+
+    def fit(self, seen: _Seen) -> bool:
+        """Whether *seen* is one of them."""
+        return (self.fits is None or self.fits(seen[3])) and (not self.part or seen[-1] == self.part)
 
     def oldest(self, until: float, *, logged: bool = False) -> Iterator[Sighting]:
         """Those up to *until*, from the first on; with *logged* those in logs alone."""

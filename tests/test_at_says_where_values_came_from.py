@@ -123,7 +123,8 @@ def test_a_common_value_is_linked_under_its_own_name_alone() -> None:
     "source, used, reason",
     [
         ({"score": 0.8712}, {"signal": 0.8712}, "same value, another name"),
-        ({"market": {"price": 41250.37}}, {"price": 41250.37}, "same value, another name"),
+        ({"market": {"price": 41250.37}}, {"price": 41250.37}, "same key and value"),
+        ({"market": {"count": 12}}, {"count": 12}, "same key, a common value"),
         ({"signal": 0.8712}, {"signal": 0.87}, "rounded"),
         ({"score": 0.871249}, {"signal": 0.8712}, "rounded"),
         ({"total": 2000}, {"total": 2000.0}, "same name and value"),
@@ -137,7 +138,7 @@ def test_each_link_says_why_it_was_drawn(source: dict[str, Any], used: dict[str,
     """By name and value, by value, by rounding, by a text around it, by canonical JSON."""
     known = fold([step(1, logs=[_log(1, **source)]), step(2, context=used)]).at("last")
 
-    assert [reason] == [piece.way[0].reason for piece in known.pieces if piece.way]
+    assert [reason] == [(*piece.way, *piece.contains)[0].reason for piece in known.pieces if piece.linked]
 
 
 @pytest.mark.parametrize(

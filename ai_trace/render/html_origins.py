@@ -8,7 +8,7 @@ from typing import Final
 from ..provenance import Knowledge, Piece, knowledge
 from ..record import Record
 from ..session import Session
-from ..sightings import Sighting
+from ..sightings import COMMON_KEY, COMMON_NAME, Sighting
 from ..trail import Steps
 from . import origins, words
 from .html_places import Page, link
@@ -66,7 +66,7 @@ def told(page: Page, piece: Piece) -> str:
     if piece.way:
         age = "" if piece.age_s is None else f", {words.duration(piece.age_s * 1000)} before"
         text += f" {origins.form(piece.read or piece.way[0], piece, _short, _short, place)}{age}"
-        if piece.way[0].reason == "same name, a common value":
+        if piece.way[0].reason in (COMMON_NAME, COMMON_KEY):
             text += ' <span class="dim">(by its name alone)</span>'
     if piece.contains:
         text += f"{';' if piece.way else ''} {origins.contained(piece, _short, _short, place)}"

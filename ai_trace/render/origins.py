@@ -11,7 +11,7 @@ from math import inf
 from typing import Final
 
 from ..provenance import Knowledge, Piece
-from ..sightings import Sighting
+from ..sightings import ANOTHER_NAME, COMMON_KEY, COMMON_NAME, SAME_KEY, Sighting
 from . import words
 
 __all__ = ["NOT_LINKED", "Quote", "contained", "form", "newer", "sentence", "source", "summary"]
@@ -21,12 +21,11 @@ Place = Callable[[Sighting], str]
 NOT_LINKED: Final = "not linked to an earlier step"
 
 _FORMS: Final = {
-    "same value, another name": "same value as {path} of {place}",
+    ANOTHER_NAME: "same value as {path} of {place}",
     "rounded": "rounded from {path} = {value} of {place}",
     "stood in a text": "stood in the text {path} of {place}",
     "a number in the text": "a number in the text {path} of {place}",
     "part of a longer text": "part of the text {path} of {place}",
-    "a part of this text": "contains {path} of {place}",
 }
 
 
@@ -43,7 +42,7 @@ def sentence(piece: Piece, quote: Quote, spell: Quote) -> str:
     read = piece.read
     if read is not None and read.at > piece.way[-1].at:
         text += f"; last read by {source(read, quote)}{before(read, piece)}"
-    if piece.way and piece.way[0].reason == "same name, a common value":
+    if piece.way and piece.way[0].reason in (COMMON_NAME, COMMON_KEY):
         text += " (by its name alone: the value is common)"
     if piece.contains:
         text += f"{'; ' if text else ''}{contained(piece, quote, spell, place)}"
@@ -55,7 +54,9 @@ def form(seen: Sighting, piece: Piece, quote: Quote, spell: Quote, place: Place)
     around = " (around it)" if seen.step in piece.around else ""
     where = f"{place(seen)}{around}"
     same = seen.reason.startswith("same name")
-    if seen.where == "context" and (same or (around and seen.reason == "same value, another name")):
+    if seen.reason in (SAME_KEY, COMMON_KEY):
+        return f"{'was given as' if seen.where == 'context' else 'came from'} {quote(seen.path)} {'to' if seen.where == 'context' else 'of'} {where}"
+    if seen.where == "context" and (same or (around and seen.reason == ANOTHER_NAME)):
         return f"was given to {where}" + ("" if same else f", in {quote(seen.path)}")
     if same:
         return f"came from {where}"
