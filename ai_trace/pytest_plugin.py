@@ -6,7 +6,7 @@
 
 Without an option nothing is kept, nothing is imported, and the fixture records into the test's own `tmp_path`.
 With one, each test gets a folder below `--ai-trace-dir` (default "test-traces"), and `AI_TRACE_DIR` points there,
-so that tracers which the agent itself makes land in it, too.
+so that tracers which the agent itself makes land in it, too. What an earlier run left in it is removed first.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _FAILED = pytest.StashKey[bool]()
 _FOLDER = pytest.StashKey[Path]()
 _SUMMARY = pytest.StashKey[list[dict[str, Any]]]()
+_TAKEN = pytest.StashKey[set[Path]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,7 +57,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     if config.getoption("--ai-trace") == "off" and not config.getoption("--ai-trace-summary"):
         yield
         return
-    folder = Path(config.getoption("--ai-trace-dir"), re.sub(r"[^\w.-]+", "_", item.nodeid)[-120:]).absolute()
+    folder = _folder_for(item)
     item.stash[_FOLDER], item.stash[_FAILED] = folder, False
     before = os.environ.get("AI_TRACE_DIR")
     os.environ["AI_TRACE_DIR"] = str(folder)
@@ -83,13 +84,33 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         report.sections.append(("ai-trace", "\n".join(f"ai-trace view {path}" for path in journals)))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over the rows of a worker of pytest-xdist that has ended."""
+    rows = getattr(node, "workeroutput", {}).get("ai_trace", [])
+    node.config.stash.setdefault(_SUMMARY, []).extend(rows)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the summary."""
+    """Write the summary; a worker of pytest-xdist hands its rows over."""
+    rows = session.config.stash.get(_SUMMARY, [])
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["ai_trace"] = rows
+        return
     target = session.config.getoption("--ai-trace-summary")
     if target:
-        rows = session.config.stash.get(_SUMMARY, [])
         text = json.dumps(rows, indent=2) if target.endswith(".json") else _markdown(rows)
         Path(target).write_text(text + "\n", encoding="utf-8")
+
+
+def _folder_for(item: pytest.Item) -> Path:
+    """A folder of the test's own, still to be made; tests whose names come out the same have different ones."""
+    place = Path(item.config.getoption("--ai-trace-dir"), re.sub(r"[^\w.-]+", "_", item.nodeid)[-120:]).absolute()
+    taken = item.config.stash.setdefault(_TAKEN, set())
+    folder = next(one for one in (place, *(Path(f"{place}-{n}") for n in range(2, len(taken) + 3))) if one not in taken)
+    taken.add(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
 
 
 def _conclude(item: pytest.Item, folder: Path) -> None:

@@ -96,8 +96,8 @@ def test_late(broken):
 """
 
 
-def _run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
-    pytester.makepyfile(test_agent=TESTS)
+def _run(pytester: pytest.Pytester, *options: str, tests: str = TESTS) -> pytest.RunResult:
+    pytester.makepyfile(test_agent=tests)
     os.environ["PYTHONPATH"] = ROOT  # pytester puts the environment back
     installed = any(one.value == "ai_trace.pytest_plugin" for one in entry_points(group="pytest11"))
     return pytester.runpytest_subprocess(*([] if installed else ["-p", "ai_trace.pytest_plugin"]), *options)
@@ -126,3 +126,29 @@ def test_a_summary_for_ci(pytester: pytest.Pytester) -> None:
     assert (True, 1, 1) == (bad["failed"], bad["steps"], bad["errors"])
     _run(pytester, "--ai-trace-summary=out.md")
     assert "| failed | 1 | 1 | - |" in (pytester.path / "out.md").read_text(encoding="utf-8")
+
+
+def test_a_trace_is_of_the_last_run_alone(pytester: pytest.Pytester) -> None:
+    """What an earlier run of the test left is neither counted nor named again."""
+    for _ in range(2):
+        result = _run(pytester, "--ai-trace=retain-on-failure", "--ai-trace-summary=out.json")
+    _, bad, _ = json.loads((pytester.path / "out.json").read_text(encoding="utf-8"))
+    assert 1 == bad["steps"]
+    assert 1 == sum("view" in line and "test_bad" in line for line in result.outlines)
+    assert 1 == len(list((pytester.path / "test-traces" / "test_agent.py_test_bad").glob("*.jsonl")))
+
+
+ALIKE = """
+import pytest
+
+@pytest.mark.parametrize("text", ["a/b", "a:b", "a b"])
+def test_alike(tracer, text):
+    with tracer.step("work"):
+        assert text == "a:b"
+"""
+
+
+def test_tests_with_names_alike_keep_traces_of_their_own(pytester: pytest.Pytester) -> None:
+    """A name becomes a folder's name; that of a test that passed takes no other test's trace along."""
+    _run(pytester, "--ai-trace=retain-on-failure", tests=ALIKE).assert_outcomes(passed=1, failed=2)
+    assert 2 == len(list((pytester.path / "test-traces").glob("*/*.jsonl")))
