@@ -376,6 +376,8 @@ def take(
         return small
     census, lines, opening = Census(grouped=grouped), Lines(offset, None), b""
     with opened(path) as file:
+        if until is None and not file.packed:
+            until = file.size()  # what is added meanwhile comes the next time
         while until is None or offset < until:
             asked = BLOCK if until is None else min(BLOCK, until - offset)
             block = file.pread(asked, offset)
@@ -390,7 +392,7 @@ def take(
             if tick is not None:
                 tick(end or len(block))
             offset += len(block)
-            if len(block) < asked:  # the end; what is added meanwhile comes the next time
+            if len(block) < asked:
                 break
             if end and not file.packed:  # a half line is read again with its other half, which is cheaper than a copy
                 offset = lines.offset

@@ -12,6 +12,7 @@ the way from the place remembered before; a damaged or cut-off file gives all th
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Final, NamedTuple
 
@@ -70,6 +71,18 @@ class Plain:
     def size(self) -> int:
         """How many bytes there are as of now."""
         return int(disk.active.fstat(self.fd).st_size)
+
+    def blocks(self, size: int, start: int = 0, until: int | None = None) -> Iterator[bytes]:
+        """What stands from *start* to *until*, *size* bytes at a time; of what is written meanwhile nothing: a writer
+        that is quicker than its reader would keep him for ever."""
+        if not self.packed:
+            until = self.size() if until is None else min(until, self.size())
+        while until is None or start < until:
+            block = self.pread(size if until is None else min(size, until - start), start)
+            if not block:
+                return
+            start += len(block)
+            yield block
 
     def close(self) -> None:
         disk.active.close(self.fd)

@@ -19,7 +19,7 @@ from .exceptions import NotATrace
 from .line import decode, glance_block
 from .lines import BLOCK, TOO_LONG, Lines, fetch, last_line
 from .live import Box, decode_box
-from .packed import Plain, opened, stem
+from .packed import opened, stem
 from .record import Damage, Record
 from .sniff import refusal, snapshot, why_not
 
@@ -44,7 +44,6 @@ class Scan:
     ) -> None:  # fmt: skip
         self.path = path
         self._lines = Lines(offset, None if offset else 0)
-        self._position = offset
         self._until = until
         self._check = check
         self._tick = tick
@@ -79,7 +78,9 @@ class Scan:
     def _read(self) -> Iterator[Record | Damage]:
         lines = self._lines
         with opened(self.path) as file:
-            for block in self._blocks(file):
+            for block in file.blocks(BLOCK, lines.offset, self._until):
+                if self._tick is not None:
+                    self._tick(len(block))
                 if self._check:
                     for offset, length, raw in lines.feed(block):
                         yield from self._decode(offset, length, raw)
@@ -100,17 +101,6 @@ class Scan:
         if raw is None:
             return [Damage(self.path, offset, length, TOO_LONG, self._lines.count)]
         return decode(raw, self.path, offset, self._lines.count, check=self._check)
-
-    def _blocks(self, file: Plain) -> Iterator[bytes]:
-        while True:
-            size = BLOCK if self._until is None else min(BLOCK, self._until - self._position)
-            block = file.pread(size, self._position) if size > 0 else b""
-            if not block:
-                return
-            self._position += len(block)
-            yield block
-            if self._tick is not None:
-                self._tick(len(block))
 
 
 def scan(

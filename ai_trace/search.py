@@ -56,10 +56,9 @@ def steps(path: str, wanted: Needle | None, *, tick: Callable[[int], object] | N
 
     A line is believed by its fixed part and its length where those fit, as by `reader.scan` without *check*.
     """
-    lines, position = Lines(), 0
+    lines = Lines()
     with opened(path) as file:
-        while block := file.pread(BLOCK, position):
-            position += len(block)
+        for block in file.blocks(BLOCK):
             first, begin, end = lines.first(block)
             if first is not None and first[2] is not None:
                 yield from _decoded(first[2], path, first[0], lines.count)

@@ -126,8 +126,7 @@ def _stretches(path: str, offset: int = 0, tick: Callable[[int], object] | None 
     """(offset, whole lines) of *path*, some at a time."""
     lines = Lines(offset, None)
     with opened(path) as file:
-        while block := file.pread(BLOCK, offset):
-            offset += len(block)
+        for block in file.blocks(BLOCK, offset):
             first, begin, end = lines.first(block)
             if first is not None and first[2] is not None:
                 yield first[0], first[2]

@@ -156,9 +156,7 @@ def lines(
 ) -> Iterator[tuple[int, bytes, list[Record | Damage]]]:
     """(offset, bytes, what they hold) of each line of *path*; *held* keeps the half line at the end."""
     with opened(path) as file:
-        position = 0
-        while block := file.pread(BLOCK, position):
-            position += len(block)
+        for block in file.blocks(BLOCK):
             for offset, length, raw in held.feed(block):
                 if raw is None:
                     yield offset, b"", [Damage(path, offset, length, TOO_LONG, held.count)]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_trace import alive, lines, reader
+from ai_trace import alive, clock, lines, reader
 from ai_trace.exceptions import NotATrace
 from ai_trace.follow import Event, Follower, follow
 from tests import sample
@@ -274,8 +274,7 @@ def test_a_random_life_is_told_exactly_once(world: World) -> None:
 
 
 def test_an_idle_look_opens_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While nothing changes, a look asks for the state of files and reads none, and pauses grow to half a
-    second."""
+    """While nothing changes, a look asks for the state of files and reads none."""
     monkeypatch.setattr(ROOM, "_LOOK_AGAIN_NS", 10**15)
     world.put_box(sample.start(1, "a"))
     world.append(sample.journal(2))
@@ -289,18 +288,33 @@ def test_an_idle_look_opens_nothing(world: World, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("ai_trace.growing.Growing._read", lambda *rest: pytest.fail("the journal was read"))
     assert [] == [event for _ in range(10) for event in follower.poll()]
 
-    pauses: list[float] = []
+
+@pytest.mark.parametrize("took, longest", [(0.0, 0.5), (0.02, 0.5), (0.3, 3.0)])
+def test_pauses_grow_while_nothing_happens(
+    world: World, monkeypatch: pytest.MonkeyPatch, took: float, longest: float
+) -> None:
+    """From a twentieth of a second to half a second; longer where a look takes so long that it would be work."""
+    world.put_box(sample.start(1, "a"))
+    now, pauses = [0.0], list[float]()
+
+    def steady_ns() -> int:
+        return int(now[0] * 1e9)
+
+    def poll(follower: Follower) -> list[Event]:
+        now[0] += took
+        return look(follower)
 
     def wait(seconds: float) -> None:
-        pauses.append(seconds)
+        pauses.append(round(seconds, 6))
         if len(pauses) == 20:
             raise KeyboardInterrupt
 
-    monkeypatch.undo()
-    monkeypatch.setattr(alive, "state", lambda fd, header: "running")
+    look = Follower.poll
+    monkeypatch.setattr(clock.active, "steady_ns", steady_ns)
+    monkeypatch.setattr(Follower, "poll", poll)
     with pytest.raises(KeyboardInterrupt):
         list(follow(world.journal, wait=wait))
-    assert 0.05 == pauses[0] and 0.5 <= pauses[-1] < 2
+    assert [0.05, longest] == [pauses[0], pauses[-1]] and sorted(pauses) == pauses
 
 
 def test_a_folder_cannot_be_followed(tmp_path: Path) -> None:

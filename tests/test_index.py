@@ -11,7 +11,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import ai_trace
-from ai_trace import census, cores, index, reader
+from ai_trace import census, cores, disk, index, reader
 from ai_trace.record import Record
 from ai_trace.spans import EXACT, Spans
 from tests.cli_world import ROOT, START, World, line, step
@@ -457,36 +457,79 @@ def test_percentiles_are_exact_and_beyond_a_bound_within_one_percent() -> None:
 # While it is being written.
 
 
+WRITER = """
+import sys, threading
+from tests.cli_world import START, line, step
+
+stop = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
+with open(sys.argv[1], "ab", buffering=0) as file:
+    n = 1
+    while not stop.is_set() and n < 8_000:  # it is quicker than who searches all of it again and again
+        raw = line(step("s", id=f"{n:016x}", started_at=START + n, context={"mark": n}))
+        file.write(raw[: n % len(raw)])
+        file.write(raw[n % len(raw) :])
+        n += 1
+stop.wait()
+print(n)
+"""
+
+
 def test_no_step_is_missed_or_counted_twice_while_the_journal_is_written(world: World) -> None:
-    """`list`, `stats` and `tail` run against a writer at full speed: counts only rise, and end right."""
-    path = world.running(steps=[step("first", id=f"{0:016x}")], open_steps=[])
-    total = 3000
-    done = threading.Event()
+    """`list`, `stats`, `grep` and `tail` against a process that writes at full speed, each line in two halves: every
+    count lies between what was written before the look and after it, no half line is damage, and the end is right."""
+    path = world.running(steps=[step("first", id=f"{0:016x}", context={"mark": 0})], open_steps=[])
 
-    def write() -> None:
-        with path.open("ab", buffering=0) as file:
-            for n in range(1, total):
-                raw = line(step("s", id=f"{n:016x}", started_at=START + n))
-                file.write(raw[: n % len(raw)])
-                file.write(raw[n % len(raw) :])
-        done.set()
+    def written() -> int:
+        return path.read_bytes().count(b"\n")
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    seen = [0]
-    while not done.is_set():
+    def numbers() -> list[tuple[int, int]]:
+        """(steps, damages) as three commands have them."""
         listed = json.loads(world.call("list", "--json").out)[0]
         told = json.loads(world.call("stats", "--json").out)
-        assert 0 == listed["damage"] == told["damage"]
-        seen += [listed["steps"], told["steps"]]
-        tail = world.call("tail", "latest", "-n", "50", "--no-follow", "--json").out
-        ids = [event["step"]["id"] for event in map(json.loads, tail.splitlines()) if event["event"] == "finished"]
-        numbers = [int(id, 16) for id in ids]
-        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    writer.join()
-    assert sorted(seen) == seen
-    assert total == json.loads(world.call("stats", "--json").out)["steps"]
-    assert total == sum(isinstance(item, Record) for item in reader.scan(path))
+        found = json.loads(world.call("grep", "mark=", "--count").out)
+        return [(listed["steps"], listed["damage"]), (told["steps"], told["damage"]), (found, 0)]
+
+    command = [sys.executable, "-c", WRITER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as writer:
+        while written() < 2:  # it has begun
+            time.sleep(0.01)
+        last = 0
+        for _ in range(3):
+            before = written()
+            seen = numbers()
+            after = written()
+            assert [0, 0, 0] == [damage for _, damage in seen]
+            assert sorted(steps for steps, _ in seen) == [steps for steps, _ in seen]
+            assert max(before, last) <= seen[0][0] and seen[-1][0] <= after
+            last = seen[-1][0]
+            tail = world.call("tail", "latest", "-n", "50", "--no-follow", "--json").out
+            ids = [event["step"]["id"] for event in map(json.loads, tail.splitlines()) if event["event"] == "finished"]
+            told = [int(id, 16) for id in ids]
+            assert told == list(range(told[0], told[0] + len(told))) and last <= told[-1] + 1
+        total = int(writer.communicate()[0])
+    assert [(total, 0)] * 3 == numbers()
+    assert total == sum(isinstance(item, Record) for item in reader.scan(path)) == written()
+
+
+@pytest.mark.parametrize("words", [("stats", "--json"), ("list", "--json"), ("grep", "s", "--count"), ("view", "--json"), ("verify",)], ids=str)
+def test_a_look_ends_though_the_writer_is_quicker(
+    world: World, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal that grows with each read by more than was read: a look is over what was there when it began."""
+    path = world.running(steps=[step("s", id=f"{n:016x}") for n in range(2000)], open_steps=[])
+    pread, reads, more = disk.active.pread, [0], path.read_bytes()
+
+    def pread_and_write(fd: int, size: int, offset: int) -> bytes:
+        if size > 10_000:
+            reads[0] += 1
+            assert reads[0] < 60, "it runs after the writer"
+            with path.open("ab") as file:
+                file.write(more)
+        return bytes(pread(fd, size, offset))
+
+    monkeypatch.setattr(disk.active, "pread", pread_and_write)
+    assert 0 == world.call(*words).code
 
 
 def test_many_processes_at_once(world: World) -> None:
