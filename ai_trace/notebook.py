@@ -34,7 +34,7 @@ def session_markdown(session: Session) -> str:
     """The postmortem."""
     from .render import markdown
 
-    return "".join(markdown.lines(session))
+    return "\n".join(markdown.lines(session)) + "\n"
 
 
 def record_html(step: Record | Step) -> str:
