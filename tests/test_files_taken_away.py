@@ -85,6 +85,21 @@ def test_a_step_open_while_the_folder_goes_is_seen_in_the_new_one(tmp_path: Path
     tracer.close()
 
 
+def test_a_step_open_while_the_folder_is_renamed_is_open_in_the_new_one_alone(tmp_path: Path) -> None:
+    """What was moved away does not show it as open, or died in, for ever."""
+    folder, old = tmp_path / "traces", tmp_path / "old"
+    tracer = ai_trace.Tracer("agent", folder)
+    root = tracer.step("root", a=1).start().log("before")
+    _record(tracer, "one")
+    os.rename(folder, old)
+    _record(tracer, "two")
+    assert {name for name, step in _steps(folder).items() if step.open} == {"root"}
+    assert sorted(_steps(old)) == ["one"]
+    root.finish()
+    tracer.close()
+    assert sorted(_steps(folder)) == ["root", "two"]
+
+
 def test_a_deleted_journal_is_begun_anew(tmp_path: Path) -> None:
     """`rm` of the one file: the steps in it are gone and counted, the later ones are there."""
     tracer = ai_trace.Tracer("agent", tmp_path)

@@ -304,6 +304,42 @@ def test_a_step_that_ends_while_the_black_box_is_written_anew_is_in_one_of_the_f
     tracer.close()
 
 
+def test_a_step_that_waits_to_be_ended_keeps_its_place_in_the_black_box(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread has said `finish` and waits for its turn; another ends the step above and begins one in that place."""
+
+    class Between(disk.Disk):
+        def write(self, fd: int, data: bytes) -> int:  # type: ignore[override]
+            if b'"name":"above"' in data:
+                enders[-1].start()
+                while enders[-1].is_alive() and not _blocked(enders[-1]):
+                    pass
+                later.append(tracer.step("later", text="l" * 500).start())  # put off until the one above has ended
+            return os.write(fd, data)
+
+        def pwrite(self, fd: int, data: bytes, offset: int) -> int:
+            written = os.pwrite(fd, data, offset)
+            if b'"name":"later"' in data:
+                (entry,) = ai_trace.sessions(tmp_path)
+                seen.append({step.id for step in entry.load().steps})
+            return written
+
+    enders: list[threading.Thread] = []
+    later: list[Any] = []
+    seen: list[set[str]] = []
+    monkeypatch.setattr(disk, "active", Between())
+    with ai_trace.Tracer("agent", tmp_path) as tracer:
+        for _ in range(20):
+            waiting, above = tracer.step("waiting").start(), tracer.step("above").start()
+            enders.append(threading.Thread(target=waiting.finish))
+            above.finish()
+            enders[-1].join()
+            assert waiting.id in seen[-1]
+            later[-1].finish()
+    assert len(seen) == 20
+
+
 def _blocked(thread: threading.Thread) -> bool:
     """Does *thread* stand where the recorder waits for its lock?"""
     frame = sys._current_frames().get(thread.ident or 0)
