@@ -6,7 +6,8 @@ hold inside, by what they hold, by their context, and by name (`matching.py`). S
 value, does not shift the rest.
 
 Compared are outcome, error, context and logs. Noise is left out: ids, times, durations, processes, threads,
-and addresses in texts (`0x7f3a…`). `Rules` leaves out more. Differences stand in the order in which they
+and addresses in texts (`0x7f3a…`); so are recorded values that say by their name that they are such: `pid`,
+`request_id`, `latency_ms`, `timestamp`. `Rules` leaves out more, or less. Differences stand in the order in which they
 could come about: what a step was given, then all that happened inside it, then what it said and how it
 ended. What the agents said of themselves (`meta`) is told apart, and is no difference.
 """
@@ -30,6 +31,14 @@ from .tree import Node
 __all__ = ["ABSENT", "Comparison", "Difference", "Row", "Rules", "compare"]
 
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{6,16}\b")
+_NOISE: Final = re.compile(  # names of what is new each time, where they are the last key
+    r"pid|tid|uuid|nonce|(?:.*_)?(?:run|request|req|trace|span|session|call|correlation|message|response|completion|process|thread)_id"
+    r"|(?:.*_)?(?:latency|elapsed|duration|took)(?:_(?:ns|us|ms|s|sec|secs|seconds))?"
+)
+_TIME_NAME: Final = re.compile(r"timestamp|ts|time|now|(?:created|started|finished|ended|updated|received|sent|logged)(?:_at)?")
+_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}")
+_FRESH: Final = re.compile(r"(?:call|chatcmpl|msg|req|resp|run|toolu)[-_][A-Za-z0-9_-]{8,}")  # ids of model providers
+_EPOCH: Final = 10**9  # a number from it on is no time of day
 _INDEX: Final = re.compile(r"\[[0-9]+\]")
 
 
@@ -46,12 +55,13 @@ class Rules(NamedTuple):
 
     `ignore`: globs for fields, as `context.request_id`, `logs.*`, or any end of such a path: `request_id`;
     list places are left out of it. `tolerance`: for numbers, relative and absolute. `ignore_order`: of steps
-    side by side, of logs, and of the items of lists.
+    side by side, of logs, and of the items of lists. `strict`: recorded ids, times and durations count, too.
     """
 
     ignore: tuple[str, ...] = ()
     tolerance: float = 0.0
     ignore_order: bool = False
+    strict: bool = False
 
 
 class Difference(NamedTuple):
@@ -233,9 +243,9 @@ class _Fields:
 
     def _kept(self, path: str, value: Any) -> Any:
         """*value* without what is ignored, in one order where order is."""
-        if self.ignored(path):
+        if self.ignored(path) or (not self._rules.strict and _is_noise(path, value)):
             return None
-        if not self._rules.ignore and not self._rules.ignore_order:
+        if self._rules.strict and not self._rules.ignore and not self._rules.ignore_order:
             return value
         if type(value) is dict:
             fields = ((key, f"{path}.{key}", part) for key, part in value.items())
@@ -253,6 +263,8 @@ class _Fields:
         while waiting:
             at, was, now = waiting.pop()
             if self.ignored(at) or self._same(at, was, now):
+                continue
+            if not self._rules.strict and _is_noise(at, was) and _is_noise(at, now):
                 continue
             if type(was) is dict and type(now) is dict:
                 keys = [*was, *(key for key in now if key not in was)]
@@ -285,6 +297,20 @@ class _Fields:
         if one is None or other is None or not slack:
             return False
         return isclose(one, other, rel_tol=slack, abs_tol=slack)
+
+
+def _is_noise(path: str, value: Any) -> bool:
+    """Whether *value* says by its name that it is new each time: an id of a call, a time, a duration."""
+    if type(value) not in (str, int, float) or path.endswith("]"):
+        return False
+    name = path.rpartition(".")[2]
+    if _NOISE.fullmatch(name):
+        return True
+    if name == "id":
+        return type(value) is str and _FRESH.fullmatch(value) is not None
+    if _TIME_NAME.fullmatch(name) is None:
+        return False
+    return value >= _EPOCH if type(value) is not str else _TIME.match(value) is not None
 
 
 def _shape(item: Any) -> str:

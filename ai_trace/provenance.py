@@ -249,6 +249,7 @@ class _Search:
                 logs = islice(matches.newest(until, logged=True), _SCANNED)
                 readings += islice((one for one in logs if self._is_source(one, piece, step)), 1)
         ways.sort(key=_when)
+        ways = [one for at, one in enumerate(ways) if not at or one[:3] != ways[0][:3]]  # told in one breath: once
         read = max([*readings, *ways[:1]], key=_when, default=None)
         whole = any(one.reason.startswith("same") for one in ways)
         contains = () if whole else islice(self._mentioned(piece, step, until), _MENTIONED)

@@ -68,6 +68,24 @@ def test_noise_alone_is_no_difference() -> None:
     assert [] == _compare(_run(), _run(noise=2.0)).differences
 
 
+def test_what_says_by_its_name_that_it_is_new_each_time_is_noise_too() -> None:
+    """Ids of calls, processes, times and durations that the agent recorded itself; with `strict` they count."""
+    def run(n: int) -> list[Record]:
+        said = {"request_id": f"r{n}", "pid": n, "latency_ms": n / 3, "timestamp": 1.7e9 + n, "started_at": f"2024-03-0{n}T10:00"}
+        return [step(1, context={**said, "calls": [{"id": f"call_{n}abcdefgh", "name": "look"}]}, logs=[{"_t": T0, "elapsed_s": n}])]
+
+    assert [] == _compare(run(1), run(2)).differences
+    assert 7 == len(_compare(run(1), run(2), strict=True).differences)
+
+
+@pytest.mark.parametrize("name, was, now", [("user_id", 1, 2), ("id", "doc-1", "doc-2"), ("time", "10:00", "11:00"), ("order_id", "a", "b"), ("expires_at", 1.7e9, 1.8e9)])
+def test_what_may_mean_something_is_no_noise(name: str, was: Any, now: Any) -> None:
+    """Whose it was, which document, at what time of day."""
+    found = _compare([step(1, context={name: was})], [step(1, context={name: now})])
+
+    assert [f"context.{name}"] == [one.path for one in found.differences]
+
+
 def test_the_other_way_round_what_was_added_is_missing() -> None:
     """Both directions find the same places."""
     found = _compare(_run(noise=1.0, inserted=True, changed=True), _run())
@@ -114,12 +132,12 @@ def test_values_are_compared_field_by_field(was: Any, now: Any, paths: list[str]
 
 def test_what_is_asked_to_be_ignored_is() -> None:
     """Globs fit a whole path or an end of it; places in lists are left out of it."""
-    one = [step(1, context={"request_id": "a", "rows": [{"at": 1, "x": 1}]}, logs=[{"_t": 1, "took": 5}])]
-    other = [step(1, context={"request_id": "b", "rows": [{"at": 2, "x": 1}]}, logs=[{"_t": 1, "took": 6}])]
+    one = [step(1, context={"ticket": "a", "rows": [{"at": 1, "x": 1}]}, logs=[{"_t": 1, "weight": 5}])]
+    other = [step(1, context={"ticket": "b", "rows": [{"at": 2, "x": 1}]}, logs=[{"_t": 1, "weight": 6}])]
 
     assert 3 == len(_compare(one, other).differences)
-    assert [] == _compare(one, other, ignore=("request_id", "rows.at", "logs.*")).differences
-    assert [("changed", "step 1", "context.request_id")] == _told(_compare(one, other, ignore=("at", "took")))
+    assert [] == _compare(one, other, ignore=("ticket", "rows.at", "logs.*")).differences
+    assert [("changed", "step 1", "context.ticket")] == _told(_compare(one, other, ignore=("at", "weight")))
 
 
 def test_numbers_within_the_tolerance_are_equal() -> None:
@@ -275,11 +293,11 @@ def test_a_field_that_differs_everywhere_is_offered_to_be_ignored(tmp_path: Path
     """Noise of the agent's own is named, with the option that leaves it out."""
     world = World(tmp_path / "traces")
     for day in (1, 2):
-        steps = [row("call", started_at=START + n, context={"request_id": f"{day}-{n}"}, id=f"{n:016x}") for n in range(4)]
+        steps = [row("call", started_at=START + n, context={"ticket": f"{day}-{n}"}, id=f"{n:016x}") for n in range(4)]
         world.session(id=f"2026022{day}_061320", steps=steps)
     done = world.call("diff", "@-1", "latest")
 
-    assert "--ignore 'context.request_id'" in done.err
-    assert 0 == world.call("diff", "@-1", "latest", "--ignore", "context.request_id").code
+    assert "--ignore 'context.ticket'" in done.err
+    assert 0 == world.call("diff", "@-1", "latest", "--ignore", "context.ticket").code
 
 

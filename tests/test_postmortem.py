@@ -308,7 +308,10 @@ def _structure(page: str) -> Counter[str]:
     found: Counter[str] = Counter()
     fence = ""
     origins = False  # in the list of where values came from
-    for line in page.split("\n"):
+    before, old, behind = page.partition("## Decided on old values\n")  # which are old depends on what they are
+    told, _, rest = behind.partition("\n## ")
+    assert all(line.startswith(("- ", "  - ", "A newer")) for line in told.split("\n") if line), told
+    for line in (f"{before}## {rest}" if old else page).split("\n"):
         body = line.strip(" ")
         if fence:
             if body == fence:

@@ -30,6 +30,9 @@ def test_the_example_names_the_value_its_age_and_the_newer_one_that_was_not_used
     assert "documented" == stale["path"] and stale["value"] < 0.95 and 1.0 == stale["newer"]["value"]
     assert 0 < stale["age_s"] < 120
 
+    told = call("save", str(journal), "--md", "-o", "-").out.partition("## Decided on old values")[2].partition("\n## ")[0]
+    assert 2 == told.count("- `decide` #") and "`documented` = `1.0` was logged by `measure` #5" in told
+
     ends = {step["name"]: step["logs"][-1] for step in map(json.loads, journal.read_text().splitlines())}
     assert "action" in ends["decide"], "the agent decided, and nothing failed"
 

@@ -34,7 +34,8 @@ examples:
   ai-trace diff @-1 latest --timing
 
 exit code 0: the same, 1: different. Left out are ids, times, durations,
-processes and threads; what the agents said of themselves (meta) is shown, and
+processes and threads, also recorded ones that are named so (request_id, pid,
+latency_ms, timestamp; --strict: compared); what the agents said of themselves (meta) is shown, and
 does not count. --timing is shown, and does not count either.
 keys of --json: a, b (each with damage, the places that could not be read),
 count, same, first, differences[]: kind (missing, added, changed), a, b, path,
@@ -54,6 +55,7 @@ def arguments(parser: ArgumentParser) -> None:
     add("--tolerance", type=options.slack, default=0.0, metavar="X",
         help="numbers this close are equal, relative or absolute, as 1e-6")  # fmt: skip
     add("--ignore-order", action="store_true", help="the order of brothers, logs and list items is no matter")
+    add("--strict", action="store_true", help="recorded ids, times and durations (request_id, latency_ms) count, too")
     add("--timing", action="store_true", help="also how long the steps of each name took")
     add("--full", action="store_true", help="show all differences, and values whole")
     add("--json", action="store_true", help="one JSON document")
@@ -68,7 +70,7 @@ def run(args: Namespace, out: Output) -> int:
         raise Stop("name at least one session to compare with the baseline", 2)
     if names.count("-") > 1:
         raise Stop("only one session can come from standard input", 2)
-    rules = Rules(tuple(args.ignore), args.tolerance, args.ignore_order)
+    rules = Rules(tuple(args.ignore), args.tolerance, args.ignore_order, args.strict)
     with ExitStack() as stack:
         sources = [stack.enter_context(choose.picked(name, args.dir)) for name in names]
         first = folder.load(sources[0])

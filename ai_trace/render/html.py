@@ -60,7 +60,10 @@ def _head(page: Page, home: str) -> Iterator[str]:
     session = page.session
     yield '<header id="head">\n'
     back = f'<a href="{escaped(home)}">all sessions</a> · ' if home else ""
-    span = f"{page.moment(session.started_at, day=True)}, {words.duration(session.duration_ms)} by the clock"
+    took = f"{words.duration(session.duration_ms)} by the clock"
+    if session.state == "running" and page.now is not None and session.started_at is not None:
+        took = f"{words.duration(max(page.now - session.started_at, 0) * 1000)} so far"
+    span = f"{page.moment(session.started_at, day=True)}, {took}"
     yield f'<p class="crumbs">{back}session {line(session.id) or "(no id)"} · {span}</p>\n'
     state = _STATES.get(session.state, "state unknown")
     pill = f'<span class="state {escaped(session.state)}">{state}</span>'

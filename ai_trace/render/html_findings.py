@@ -59,7 +59,7 @@ def _used(page: Page) -> Iterator[tuple[str, str]]:
 def findings(page: Page, origins: Origins) -> Iterator[str]:
     """The sections, those without anything to say left out."""
     first, fatal, stopped = page.session.first_error, page.session.fatal_error, page.session.stopped_in
-    yield from _stale(page, origins, [*filter(None, (fatal, first, stopped)), *page.session.unfinished])
+    yield from _stale(page, origins)
     if first is not None:
         yield from _scene(page, origins, "Where it first went wrong", first)
     if fatal is not None and fatal is not first:
@@ -78,10 +78,9 @@ def findings(page: Page, origins: Origins) -> Iterator[str]:
     yield from _about_the_record(page)
 
 
-def _stale(page: Page, origins: Origins, bad: list[Record]) -> Iterator[str]:
-    """The steps that used an old value while a newer one was there: those that failed first, then the latest."""
-    latest = (record for record in reversed(page.session.steps) if record not in bad)
-    found = [record for record in (*dict.fromkeys(bad), *latest) if origins.stale(record)]
+def _stale(page: Page, origins: Origins) -> Iterator[str]:
+    """The steps that used an old value while a newer one was there."""
+    found = [known.step for known in origins.decided]
     if not found:
         return
     yield '<section class="scene warn stale"><h2>Decided on old values</h2>\n'

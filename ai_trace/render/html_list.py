@@ -34,7 +34,7 @@ def _body(name: str, entries: Sequence[Entry], now: float, facts: Facts | None) 
     yield f'<header><h1>Traces in {line(name)}</h1><p class="dim">{words.plural(len(entries), "session")}, '
     yield f"newest first, as of {words.moment(now, ms=False)}</p></header>\n<main>\n"
     heads = "".join(f"<th{_side(at)}>{head}</th>" for at, head in enumerate(_HEAD))
-    yield f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>\n'
+    yield f'<div class="scroll"><table class="sessions"><thead><tr>{heads}</tr></thead><tbody>\n'
     shown = entries[:_SHOWN]
     for told, entry in zip(facts(shown) if facts is not None else [{}] * len(shown), shown):
         cells = "".join(f"<td{_side(at)}>{cell}</td>" for at, cell in enumerate(_cells(entry, told)))

@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ..provenance import Knowledge, Piece, knowledge
+from ..provenance import Piece
 from ..record import Record
 from ..session import Session
 from ..sightings import COMMON_KEY, COMMON_NAME, Sighting
-from ..trail import Steps
-from . import origins, words
+from . import decided, origins, words
 from .html_places import Page, link
 from .html_values import line
 
 __all__ = ["Origins"]
 
-EVERY: Final = 1_000  # steps, and
-EVERY_BYTES: Final = 4 * 1024 * 1024  # in files; of a longer session only those are looked into that failed or are open,
-STANDING_OUT: Final = 50  # and of those the first so many,
-LATEST: Final = 20  # and the steps that began last
 _PIECES: Final = 40  # of one step
 
 
@@ -27,16 +22,8 @@ class Origins:
     """What is known of where the values of a session's steps came from."""
 
     def __init__(self, session: Session) -> None:
-        self._known: dict[Record, Knowledge] = {}
-        targets = session.steps
-        if len(targets) > EVERY or session.size > EVERY_BYTES:
-            shown = (session.first_error, session.fatal_error, session.stopped_in)
-            first = [one for one in shown if one is not None]
-            bad = [record for record in targets if record.open or record.outcome == "error"]
-            targets = list(dict.fromkeys([*first, *bad]))[:STANDING_OUT]
-            targets = list(dict.fromkeys([*targets, *session.steps[-LATEST:]]))
-        if targets:
-            self._known = knowledge(Steps(session.steps, session.path_to), targets)
+        self._known = decided.known(session)
+        self.decided = decided.on_old_values(session, self._known)
 
     def stale(self, record: Record) -> list[Piece]:
         """What *record* knew although something newer was there."""

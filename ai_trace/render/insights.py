@@ -10,12 +10,14 @@ from typing import Final
 from ..alignment import ABSENT, Difference, compare
 from ..record import Record
 from ..session import Session
-from . import blocks, origins, words
+from . import blocks, decided, origins, words
 from .rhythm import loops, silences
 
-__all__ = ["divergence", "knowledge", "repeated_calls", "silence"]
+__all__ = ["divergence", "knowledge", "old_values", "repeated_calls", "silence"]
 
 _VALUES: Final = 20  # in a list
+_DECIDED: Final = 5  # steps that decided on old values, and
+_DECIDED_ON: Final = 5  # of those values
 _DIFFERENCES: Final = 5
 
 
@@ -72,6 +74,27 @@ def _difference(one: Difference, session: Session, good: Session) -> str:
     both = (one.was, one.now)
     was, now = ("absent" if value is ABSENT else blocks.quote(words.spell(value)) for value in both)
     return f"{where}: {blocks.quote(one.path)} was {was}, now {now}"
+
+
+def old_values(session: Session, numbers: dict[Record, int]) -> Iterator[str]:
+    """The steps that used an old value while a newer one was there: those that failed first, then the latest."""
+    found = decided.on_old_values(session, decided.known(session))
+    if not found:
+        return
+    yield "## Decided on old values"
+    yield ""
+    yield "A newer value was there and not used (# counts the steps by their start):"
+    yield ""
+    for known in found[:_DECIDED]:
+        yield f"- {blocks.quote(known.step.name)} #{known.number:,}, step {numbers[known.step]:,} of the list below:"
+        for piece in known.stale[:_DECIDED_ON]:
+            value = f"{blocks.quote(piece.path)} = {blocks.quote(words.spell(piece.value))}"
+            yield f"  - {value} {origins.sentence(piece, blocks.quote, blocks.quote)}; {origins.newer(piece, blocks.quote, blocks.quote)}"
+        if len(known.stale) > _DECIDED_ON:
+            yield f"  - … and {words.plural(len(known.stale) - _DECIDED_ON, 'more old value')}"
+    if len(found) > _DECIDED:
+        yield f"- … and {words.plural(len(found) - _DECIDED, 'more step')}"
+    yield ""
 
 
 def repeated_calls(session: Session, numbers: dict[Record, int]) -> Iterator[str]:

@@ -30,6 +30,7 @@ def lines(session: Session, *, now: float | None, day: bool, good: Session | Non
     yield ""
     numbers = {node.record: at for at, node in enumerate(session.walk(), 1)}
     first, fatal, stopped = session.first_error, session.fatal_error, session.stopped_in
+    yield from insights.old_values(session, numbers)
     if first is not None:
         yield from _scene("Where it first went wrong", session, first, numbers[first], day)
     if fatal is not None and fatal is not first:
