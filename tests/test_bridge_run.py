@@ -25,6 +25,7 @@ def fail():
 if what == "fail": fail()
 elif what == "text": sys.exit("bad")
 elif what == "three": sys.exit(3)
+elif what == "close": sys.stdout.close()
 elif what == "ctrl-c": raise KeyboardInterrupt
 elif what == "thread": threading.Timer(0.05, lambda: print(sys.modules["__main__"].Thing.__name__)).start()
 elif what == "own":
@@ -57,7 +58,7 @@ def traced(program: Path, *words: str, options: tuple[str, ...] = ()) -> Any:
     return done, ai_trace.load(path)
 
 
-@pytest.mark.parametrize("what", ["", "fail", "text", "three", "ctrl-c", "thread"])
+@pytest.mark.parametrize("what", ["", "fail", "text", "three", "close", "ctrl-c", "thread"])
 def test_output_exit_code_and_traceback_are_the_programs_own(program: Path, what: str) -> None:
     """Both streams are the same to the byte as under Python; so is the exit code, Ctrl-C as a shell sees it."""
     plain = run("agent.py", what, cwd=program.parent)
@@ -70,6 +71,19 @@ def test_output_exit_code_and_traceback_are_the_programs_own(program: Path, what
     assert step.outcome == {"fail": "error", "text": "error", "three": "error", "ctrl-c": "cancelled"}.get(what, "ok")
     assert step.error == {"fail": "OSError: [Errno 5] boom", "text": "exit code 1", "three": "exit code 3",
                           "ctrl-c": "KeyboardInterrupt"}.get(what)  # fmt: skip
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")
+def test_a_full_disk_behind_its_output_ends_it_as_under_python(program: Path) -> None:
+    """Python's own complaint and its own exit code."""
+    ended = []
+    for words in (["agent.py"], ["-m", "ai_trace", "run", "agent.py"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [sys.executable, *words], cwd=program.parent, env=environment(PYTHONUNBUFFERED=""), stdout=full, stderr=subprocess.PIPE
+            )
+        ended.append((done.returncode, done.stderr))
+    assert ended[0] == ended[1]
 
 
 def test_options_after_the_program_are_the_programs(program: Path) -> None:

@@ -80,10 +80,11 @@ class Output:
         return getattr(self._stdout, "encoding", None) or "utf-8"
 
     def give_back(self) -> None:
-        """The streams as they were found, for a program that is run here."""
+        """The streams as they were found, for a program that is run here: what becomes of them is no longer ours."""
         for stream, errors in self._before:
             if stream is not None and errors is not None and hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors=errors)
+        self._stdout = None
 
     def divert(self, stream: TextIO | None) -> None:
         """From now on write to *stream* (a pager); None: to standard output again."""
