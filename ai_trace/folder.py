@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -137,7 +137,7 @@ def sessions(trace_dir: str | os.PathLike[str] = "traces") -> list[Entry]:
     Raises:
         NotATrace: *trace_dir* is no folder or cannot be read.
     """
-    found = _entries(list(_files(os.fspath(trace_dir))))
+    found = _entries(file for file in _files(os.fspath(trace_dir)) if _may_be_ours(file))
     entries = sorted(found, key=lambda entry: (_second(entry), entry.number, entry.name), reverse=True)
     shared = Counter(map(_second, entries[:_ASKED]))
     newest = [(_moment(one) if shared[_second(one)] > 1 else _second(one), one) for one in entries[:_ASKED]]
@@ -187,8 +187,7 @@ def _session_of(path: str) -> Entry | None:
     found = _FILE.fullmatch(name)
     if found is None or found["kind"] == "json":
         return None
-    near = [file for file in _files(folder, found["stem"]) if file.kind != "json"]
-    entries = _entries(near, ours=True)
+    entries = _entries(file for file in _files(folder, found["stem"]) if file.kind != "json")
     return next((one for one in entries if any(os.path.basename(file) == name for file in one.paths)), None)
 
 
@@ -221,16 +220,18 @@ def _files(folder: str, stem: str | None = None) -> Iterator[_File]:
         raise NotATrace(folder, refusal(error)) from error
 
 
-def _entries(files: list[_File], ours: bool = False) -> Iterator[Entry]:
-    """Files put together to sessions; unless they are known as *ours*, files with other names only if they
-    look so."""
+def _may_be_ours(file: _File) -> bool:
+    """Whether it has a name as ours have, or begins as one of ours does."""
+    return _STEM.fullmatch(file.stem) is not None or (file.found.st_size > 0 and _looks_like_ours(file.path))
+
+
+def _entries(files: Iterable[_File]) -> Iterator[Entry]:
+    """Files put together to sessions."""
     stems: dict[str, list[_File]] = {}
     for file in files:
         stems.setdefault(file.stem, []).append(file)
-    for stem, found in stems.items():
+    for found in stems.values():
         group = _once(found) if len(found) > 1 else found
-        if not ours and not _STEM.fullmatch(stem):
-            group = [file for file in group if _looks_like_ours(file.path)]
         recorded = [file for file in group if file.kind != "json"]
         # A snapshot beside its journal is the same session once more.
         for members in _by_trace_id(recorded) if recorded else [[file] for file in group if not file.segment]:

@@ -20,6 +20,7 @@ import pytest
 
 import ai_trace
 from ai_trace import census, cores, disk, index, reader
+from ai_trace.cli import survey
 from ai_trace.record import Record
 from ai_trace.spans import EXACT, Spans
 from tests.cli_world import ROOT, START, World, line, step
@@ -32,6 +33,13 @@ def fixture_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
     world = World(tmp_path / "traces")
     yield world
     world.release()
+
+
+@pytest.fixture(name="way", params=["one by one", "in one go"])
+def fixture_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How the rows of the index are read, which the number of sessions decides."""
+    monkeypatch.setattr(survey, "_SOME", 1 if request.param == "in one go" else 10**9)
+    return str(request.param)
 
 
 def rows(count: int, rng: random.Random, first: int = 0) -> list[dict[str, Any]]:
@@ -101,7 +109,7 @@ def file_of(world: World) -> Path:
     return world.path / index.NAME
 
 
-def test_cold_warm_and_after_deletion_the_answers_are_those_of_a_plain_fold(world: World) -> None:
+def test_cold_warm_and_after_deletion_the_answers_are_those_of_a_plain_fold(world: World, way: str) -> None:
     """Counted anew, from the index, or after it was deleted: the same, and the same as every line parsed."""
     populate(world, seeded())
     cold = answers(world)
@@ -125,7 +133,7 @@ def test_the_index_is_really_used(world: World, monkeypatch: pytest.MonkeyPatch)
     assert cold == answers(world)
 
 
-def test_an_index_damaged_in_any_way_changes_no_answer(world: World) -> None:
+def test_an_index_damaged_in_any_way_changes_no_answer(world: World, way: str) -> None:
     """Truncated anywhere, any bytes flipped, empty, other bytes, a folder in its place: the same answers."""
     rng = seeded()
     populate(world, rng)
@@ -157,7 +165,7 @@ def test_an_index_damaged_in_any_way_changes_no_answer(world: World) -> None:
         "UPDATE folds SET brief = '{}'",
     ],
 )
-def test_an_index_of_another_version_is_ignored_and_made_anew(world: World, change: str) -> None:
+def test_an_index_of_another_version_is_ignored_and_made_anew(world: World, change: str, way: str) -> None:
     """Rows and schemas of another program, or another version of this one, are neither believed nor run."""
     populate(world, seeded())
     cold = answers(world, "name")
@@ -169,7 +177,7 @@ def test_an_index_of_another_version_is_ignored_and_made_anew(world: World, chan
     assert cold == answers(world, "name")
 
 
-def test_a_journal_that_grew_was_replaced_cut_or_rewritten_is_noticed(world: World) -> None:
+def test_a_journal_that_grew_was_replaced_cut_or_rewritten_is_noticed(world: World, way: str) -> None:
     """Appended to, made anew, cut, exchanged for another of equal size, rewritten in place with its old times."""
     rng = seeded()
     path = world.session(steps=rows(40, rng))
@@ -379,6 +387,8 @@ def test_many_sessions_in_other_processes_add_up_to_the_same(world: World, monke
     monkeypatch.setattr(cores, "MANY", 10)
     monkeypatch.setattr(cores, "_cores", lambda: 2)
     assert alone == answers(world)
+    monkeypatch.setattr(index, "WORTH", 0)
+    assert [alone] * 2 == [answers(world), answers(world)]  # what the helpers said is written down, and read
 
 
 def test_batches_of_journals_come_in_the_order_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
