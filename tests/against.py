@@ -84,7 +84,7 @@ class Hangs(BaseException):
 def ring(*_):
     raise Hangs
 signal.signal(signal.SIGPROF, ring)  # seconds of the processor: a busy machine makes nobody hang
-resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 raised, hung = 0, 0
 for name, make in HOSTILE:
     value = make()

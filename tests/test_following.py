@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_trace import alive, clock, lines, reader
+from ai_trace import alive, clock, disk, lines, reader
 from ai_trace.exceptions import NotATrace
 from ai_trace.follow import Event, Follower, follow
 from tests import sample
@@ -164,6 +164,39 @@ def test_a_replaced_file_is_read_to_its_end_first(world: World) -> None:
     assert ["- two", f"# {STEM}.jsonl was replaced; reading it from its start"] == told(follower.poll())
     assert follower.more
     assert ["- three"] == told(follower.poll())
+
+
+def test_what_is_added_between_the_reading_and_the_replacement_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old file gets one more line after it was read to its end, and before it is seen that it was replaced."""
+
+    class Busy(disk.Disk):
+        def stat(self, path: str) -> os.stat_result:  # type: ignore[override]
+            if path == str(world.journal) and asked:
+                asked.clear()
+                world.append(sample.line("late", n=2))
+                fresh = world.journal.with_suffix(".new")
+                fresh.write_bytes(sample.line("three", n=3))
+                fresh.replace(world.journal)
+            return os.stat(path)
+
+    asked: list[int] = []
+    follower = Follower(world.journal)
+    world.append(sample.line("one", n=1))
+    follower.poll()
+    monkeypatch.setattr(disk, "active", Busy())
+    asked.append(1)
+    seen = told(follower.poll()) + told(follower.poll())
+    assert ["- late", f"# {STEM}.jsonl was replaced; reading it from its start", "- three"] == seen
+
+
+def test_the_half_line_of_a_dead_writer_is_told_once(world: World) -> None:
+    """Asked again, it is not there a second time."""
+    follower = Follower(world.journal)
+    world.append(sample.line("one", n=1) + sample.line("two", n=2)[:-1])
+    assert ["- one", "= ended"] == told(follower.poll())
+    assert ["- two"] == told(follower.finish()) and [] == follower.finish()
 
 
 def test_a_removed_file_is_followed_until_it_is_made_anew(world: World) -> None:

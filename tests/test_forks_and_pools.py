@@ -166,9 +166,7 @@ def test_a_copy_of_a_tracer_or_step_records_to_the_same_session(tmp_path: Path) 
         with pytest.raises(TypeError, match="traceparent"):
             pickle.dumps(tracer)
         with tracer.step("step") as step:
-            for act in (pickle.dumps, copy.copy, copy.deepcopy):
-                try:
-                    act(step)
-                except TypeError as err:
-                    assert "Step" in str(err) or "Tracer" in str(err)
+            assert copy.copy(step) is step and copy.deepcopy([step])[0] is step
+            with pytest.raises(TypeError, match="traceparent"):
+                pickle.dumps(step)
     assert [record.name for record in ai_trace.load(tracer.path).steps] == ["step"]
