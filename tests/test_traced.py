@@ -12,12 +12,16 @@ import traceback
 import types
 import weakref
 from contextlib import aclosing, contextmanager
+from pathlib import Path
 
 import pytest
 
 from ai_trace import Tracer, UsageError
 from ai_trace.current import current, enter, leave
 from ai_trace.traced import traced
+from tests.children import ROOT
+
+PACKAGE = str(Path(ROOT, "ai_trace"))
 
 
 class Block:
@@ -304,7 +308,7 @@ def test_exceptions_pass_as_they_are(book):
             call()
         assert caught.value is boom
         assert boom.__cause__ is cause and boom.__context__ is None
-        ours = [frame for frame in traceback.extract_tb(boom.__traceback__) if "ai_trace" in frame.filename]
+        ours = [frame for frame in traceback.extract_tb(boom.__traceback__) if frame.filename.startswith(PACKAGE)]
         assert len(ours) == 1
         assert book.last()[3] == "ValueError"
     assert book.last()[2] == [{"yielded": 1}]
