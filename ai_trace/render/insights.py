@@ -4,10 +4,11 @@ earlier good run did otherwise, what was called again and again, when nothing wa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ..alignment import ABSENT, Difference, compare
+from ..provenance import Knowledge
 from ..record import Record
 from ..session import Session
 from . import blocks, decided, origins, words
@@ -21,9 +22,8 @@ _DECIDED_ON: Final = 5  # of those values
 _DIFFERENCES: Final = 5
 
 
-def knowledge(session: Session, record: Record) -> Iterator[str]:
-    """Where each value that *record* saw came from: stale ones first, those not linked by name."""
-    known = session.at(record)
+def knowledge(known: Knowledge) -> Iterator[str]:
+    """Where each value that a step saw came from: stale ones first, those not linked by name."""
     told = [*known.stale, *known.known]
     given = [piece for piece in known.new if piece.where != "log"]
     if not told and not given:
@@ -76,9 +76,11 @@ def _difference(one: Difference, session: Session, good: Session) -> str:
     return f"{where}: {blocks.quote(one.path)} was {was}, now {now}"
 
 
-def old_values(session: Session, numbers: dict[Record, int]) -> Iterator[str]:
+def old_values(
+    session: Session, numbers: dict[Record, int], told: Mapping[Record, Knowledge]
+) -> Iterator[str]:
     """The steps that used an old value while a newer one was there: those that failed first, then the latest."""
-    found = decided.on_old_values(session, decided.known(session))
+    found = decided.on_old_values(session, told)
     if not found:
         return
     yield "## Decided on old values"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from .. import safe
+from ..provenance import Knowledge
 from ..record import Record
 from ..session import Session
 from ..totals import Usage
 from ..tree import ended_at
-from . import blocks, insights, words
+from . import blocks, decided, insights, words
 from .findings import failures, repeated, slowest
 from .verdict import remarks, verdict
 
@@ -30,13 +31,14 @@ def lines(session: Session, *, now: float | None, day: bool, good: Session | Non
     yield ""
     numbers = {node.record: at for at, node in enumerate(session.walk(), 1)}
     first, fatal, stopped = session.first_error, session.fatal_error, session.stopped_in
-    yield from insights.old_values(session, numbers)
+    told = decided.known(session)
+    yield from insights.old_values(session, numbers, told)
     if first is not None:
-        yield from _scene("Where it first went wrong", session, first, numbers[first], day)
+        yield from _scene("Where it first went wrong", session, first, numbers[first], day, told)
     if fatal is not None and fatal is not first:
-        yield from _scene("What ended the run", session, fatal, numbers[fatal], day)
+        yield from _scene("What ended the run", session, fatal, numbers[fatal], day, told)
     if stopped is not None:
-        yield from _scene("Where it was stopped", session, stopped, numbers[stopped], day, "What stopped it")
+        yield from _scene("Where it was stopped", session, stopped, numbers[stopped], day, told, "What stopped it")
     yield from _in_flight(session, now, numbers, day)
     if good is not None:
         yield from insights.divergence(session, good)
@@ -57,7 +59,8 @@ def spans_days(session: Session) -> bool:
 
 
 def _scene(
-    heading: str, session: Session, record: Record, at: int, day: bool, how: str = "How it failed"
+    heading: str, session: Session, record: Record, at: int, day: bool, told: Mapping[Record, Knowledge],
+    how: str = "How it failed",
 ) -> Iterator[str]:
     """The way down to a step that failed or was stopped, what it saw, what it said, how it ended."""
     yield f"## {heading}"
@@ -66,7 +69,7 @@ def _scene(
     yield ""
     yield from _way_down(session, record, day)
     yield from _seen_and_said(record, day)
-    yield from insights.knowledge(session, record)
+    yield from insights.knowledge(told.get(record) or session.at(record))
     error = safe.code(blocks.short(record.error, 500)) if record.error else "not recorded."
     yield f"**{how}:** {error}"
     yield ""
