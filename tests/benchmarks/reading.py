@@ -16,6 +16,7 @@ command line, given its folder: `--older PATH`.
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -219,16 +220,20 @@ def peers(place: str, older: str | None) -> dict[str, list[str]]:
     found = {}
     if shutil.which("jq"):
         shell = 'cat "$1"/*.jsonl | jq -n "$2"'
-        found["jq"] = ["sh", "-c", shell, "sh", place, JQ]
+        found[_said("jq", "--version").replace("-", " ")] = ["sh", "-c", shell, "sh", place, JQ]
     if importlib.util.find_spec("duckdb"):
         query = f"import duckdb; print(duckdb.sql({DUCK.format(path=place)!r}).fetchall())"
-        found["DuckDB"] = [sys.executable, "-c", query]
+        found[f"DuckDB {importlib.metadata.version('duckdb')}"] = [sys.executable, "-c", query]
     elif shutil.which("duckdb"):
-        found["DuckDB"] = ["duckdb", "-c", DUCK.format(path=place)]
+        found[f"DuckDB {_said('duckdb', '--version').split()[0]}"] = ["duckdb", "-c", DUCK.format(path=place)]
     if older:
         code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from ai_trace.cli import main; main()"
         found["ai-decision-tracer"] = [sys.executable, "-I", "-c", code, older, "--dir", place, "stats"]
     return found
+
+
+def _said(*command: str) -> str:
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.decode().strip()
 
 
 def compare(place: str, older: str | None, rounds: int) -> dict[str, dict[str, Any]]:
