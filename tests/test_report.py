@@ -206,6 +206,7 @@ def test_a_run_that_went_well_and_decided_on_old_values_says_so_first() -> None:
     told = _page(fold([Record.from_data(row, id="x") for row in rows])).partition("Decided on old values")[2]
     shown, _, rest = told.partition("</section>")[0].partition("… and 2 more steps")
 
+    assert 5 == told.count('<span class="old">1 old value</span>')
     assert ["7", "6", "5"] == re.findall(r"<p><a [^>]*>#(\d)", shown)
     assert ["4", "3"] == re.findall(r">#(\d)", rest)
 

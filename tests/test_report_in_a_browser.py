@@ -271,6 +271,27 @@ def test_a_page_is_printed_with_what_its_steps_hold(show: Opener) -> None:
     assert [0, 6, 0] == [page.js(opened), page.js(f"dispatchEvent(new Event('beforeprint')), {opened}"), page.js(f"dispatchEvent(new Event('afterprint')), {opened}")]
 
 
+@pytest.mark.parametrize("width", [400, 1000, 1600])
+def test_the_list_of_sessions_fits_the_window(chromium: browser.Browser, tmp_path: Path, width: int) -> None:
+    """A table where there is room, cards where there is not; nothing to scroll sideways, no word broken."""
+    world = World(tmp_path / "traces")
+    world.session("an_agent_with_a_name_that_is_rather_long", steps=[step("a", "error", duration_ms=2500.0)])
+    server = Server(str(world.path))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        page = chromium.open(server.address, width=width)
+        assert page.js("document.documentElement.scrollWidth") <= width
+        assert page.js("[...document.querySelectorAll('.scroll')].every(one => one.scrollWidth <= one.clientWidth)")
+        assert (width > 700) is page.js("document.querySelector('thead').checkVisibility()")
+        assert page.js("document.querySelector('.state').getClientRects().length") == 1
+        page.close()
+    finally:
+        server.stop()
+        thread.join()
+        world.release()
+
+
 def test_a_running_session_grows_on_the_page(chromium: browser.Browser, tmp_path: Path) -> None:
     """The live view shows a step that ended and one that began, keeps what is open, and sees the end."""
     world = World(tmp_path / "traces")

@@ -40,15 +40,15 @@ def steps(page: Page, origins: Origins) -> Iterator[str]:
             inside = _left_out(page, node.record, len(inside))
         else:
             room -= len(inside)
-        yield from _step(page, node, inside)
+        yield from _step(page, node, inside, old=len(origins.stale(node.record)))
         node.record.shed()
     yield "</ol></div>\n"
 
 
-def _step(page: Page, node: Node, inside: str) -> Iterator[str]:
+def _step(page: Page, node: Node, inside: str, *, old: int) -> Iterator[str]:
     word, level = kind(node.record), min(node.depth, _LEVELS)
     yield f'<li id="{page.anchors[node.record]}" class="{word} d{level}" role="listitem" aria-level="{node.depth + 1}">'
-    yield f"<details><summary>{_line(page, node, word)}</summary>{inside}</details></li>\n"
+    yield f"<details><summary>{_line(page, node, word, old)}</summary>{inside}</details></li>\n"
 
 
 def _left_out(page: Page, record: Record, size: int) -> str:
@@ -57,8 +57,8 @@ def _left_out(page: Page, record: Record, size: int) -> str:
     return f'<p class="cut">{why} To see it: <code>{line(command, 200)}</code></p>'
 
 
-def _line(page: Page, node: Node, word: str) -> str:
-    """What stands of a step in the list: sign, name, a few words, time taken, when, its number."""
+def _line(page: Page, node: Node, word: str, old: int) -> str:
+    """What stands of a step in the list: sign, name, a few words, how many old values it used, time taken, its number."""
     record = node.record
     how = _SAID.get(word, escaped(blocks.short(record.outcome or "no outcome", 40)))
     sign = f'<span class="sign" title="{how or "ok"}">{_SIGNS[word]}</span>'
@@ -67,6 +67,8 @@ def _line(page: Page, node: Node, word: str) -> str:
     took = words.duration(record.duration_ms) if not record.open else inflight(page, node)
     number_ = f'<a class="n" href="#{page.anchors[record]}" title="link to this step">#{page.numbers[record]}</a>'
     parts = [sign, f'<b class="name">{name}</b>', hint, f' <span class="brief">{_brief(record)}</span>']
+    if old:
+        parts.append(f' <span class="old">{words.plural(old, "old value")}</span>')
     if used := _usage(record.usage):
         parts.append(f' <span class="use">{used}</span>')
     return "".join([*parts, f' <span class="took">{took}</span> ', number_])
