@@ -41,11 +41,12 @@ _PATIENCE_S: Final = 0.25  # for another process that is writing; after that it 
 
 class Fold(NamedTuple):
     """What the whole lines of a journal before *offset* add up to; *head* is its session's header, of which
-    `HEAD` are remembered."""
+    `HEAD` are remembered; *sums* is the check sum of the groups that the index has of it, None where it has none."""
 
     census: Census
     offset: int
     head: dict[str, Any]
+    sums: int | None = None
 
 
 class Row(NamedTuple):
@@ -117,14 +118,20 @@ class Index:
         if brief is None or not self._holds(path, brief, found):
             return None
         fold = _fold(brief)
-        if groups:
-            if brief[-1] is None:
-                return None
-            row = self._base.execute("SELECT sums FROM folds WHERE name = ?", (name,)).fetchone()
-            if not row or crc32(row[0]) != brief[-1]:
-                return None
-            groups_from_bytes(fold.census, row[0])
-        return fold
+        return fold if not groups or self._add_groups(name, fold) else None
+
+    def fill(self, path: str, fold: Fold) -> bool:
+        """Add its groups to *fold*, which `get` gave of *path* without; False where they are not known."""
+        return self._base is not None and bool(self._try(self._add_groups, self._name(path), fold))
+
+    def _add_groups(self, name: str | None, fold: Fold) -> bool:
+        if fold.sums is None:
+            return False
+        row = self._base.execute("SELECT sums FROM folds WHERE name = ?", (name,)).fetchone()
+        if not row or crc32(row[0]) != fold.sums:
+            return False
+        groups_from_bytes(fold.census, row[0])
+        return True
 
     def put(self, path: str, fold: Fold, marks: dict[str, Any], gained: int) -> None:
         """Remember *fold* of the file known by *marks*; *gained* is how many bytes had to be counted."""
@@ -252,8 +259,8 @@ def _proved(brief: Any) -> bool:
 
 
 def _fold(brief: list[Any]) -> Fold:
-    *_, offset, head, counts, _ = brief
-    return Fold(counts_from_plain(counts), offset, head)
+    *_, offset, head, counts, sums = brief
+    return Fold(counts_from_plain(counts), offset, head, sums)
 
 
 # A census as plain data: its counts as JSON; its groups as one line of JSON, and behind it their durations.

@@ -39,6 +39,8 @@ def fixture_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
 def fixture_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How the rows of the index are read, which the number of sessions decides."""
     monkeypatch.setattr(survey, "_SOME", 1 if request.param == "in one go" else 10**9)
+    monkeypatch.setattr(cores, "MANY", 1 if request.param == "in one go" else 10**9)
+    monkeypatch.setattr(cores, "_cores", lambda: 1)
     return str(request.param)
 
 

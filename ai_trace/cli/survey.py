@@ -101,7 +101,9 @@ class _Work:
                         found = entry.found or disk.active.stat(entry.path)
                     except OSError:  # removed since it was listed
                         continue
-                    self._seen[entry.path] = found, self._index.get(entry.path, found, groups=self._grouped)
+                    known = self._index.get(entry.path, found, groups=False)  # the groups of all would be much to hold
+                    useful = known is not None and (known.sums is not None or not self._grouped)
+                    self._seen[entry.path] = found, known if useful else None
             new = [path for path, (_, known) in self._seen.items() if known is None]
             self._rows = cores.count_all(new, grouped=self._grouped)
             self._row = next(self._rows, None)
@@ -127,6 +129,9 @@ class _Work:
     def survey(self, entry: folder.Entry) -> Survey:
         if entry.path in self._seen:  # a journal alone, and nobody writes it
             found, known = self._seen[entry.path]
+            if known is not None and self._grouped and not self._index.fill(entry.path, known):
+                known = None
+                self._seen[entry.path] = found, None
             known = self._counted(entry.path) if known is None else known if known.offset == found.st_size else None
             if known is not None:
                 del self._seen[entry.path]
