@@ -45,19 +45,19 @@ class Disk:
         return fd
 
     def mkdir(self, path: str) -> None:
-        """Make *path*, with mode 0700 whatever the umask says, and its missing parents; leave one that exists."""
-        if os.path.isdir(path):
-            return
-        parent = os.path.dirname(path)
-        if parent and not os.path.isdir(parent):
-            os.makedirs(parent, exist_ok=True)
-        try:
-            os.mkdir(path, 0o700)
-        except FileExistsError:  # another process was quicker, or it is no folder
-            if not os.path.isdir(path):
-                raise
-        else:
-            os.chmod(path, 0o700)
+        """Make *path*, with mode 0700 whatever the umask says, and its missing parents, which its owner can enter;
+        leave one that exists."""
+        missing = [path]
+        while missing[-1] and not os.path.isdir(missing[-1]) and os.path.dirname(missing[-1]) != missing[-1]:
+            missing.append(os.path.dirname(missing[-1]))  # a drive of Windows may not be there, and is its own parent
+        for folder in missing[-2::-1]:
+            try:
+                os.mkdir(folder, 0o700 if folder is path else 0o777)
+            except FileExistsError:  # another process was quicker, or it is no folder
+                if not os.path.isdir(folder):
+                    raise
+            else:
+                os.chmod(folder, 0o700 if folder is path else os.stat(folder).st_mode & 0o7777 | 0o700)
 
     def pwrite(self, fd: int, data: bytes, offset: int) -> int:
         """Write *data* at *offset*; where there is no `os.pwrite`, by a seek that the caller's lock protects."""

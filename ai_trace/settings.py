@@ -110,7 +110,7 @@ def check_folder(folder: str) -> None:
     if os.environ.get("AI_TRACE_ON_ERROR") == "warn":
         return
     place = folder
-    while not os.path.lexists(place):
+    while not os.path.lexists(place) and os.path.dirname(place) != place:  # a drive of Windows may not be there
         place = os.path.dirname(place)
     # The kernel stops at the first folder that is missing: the names behind it are asked for one by one.
     for path in [folder, *(os.path.join(place, name) for name in os.path.relpath(folder, place).split(os.sep))]:
