@@ -416,6 +416,19 @@ def test_batches_of_journals_come_in_the_order_asked_for(tmp_path: Path, monkeyp
             assert summed(taken.census) == summed(index.Index(str(tmp_path)).adopt(path, row).census)
 
 
+def test_helpers_import_nothing_from_where_the_user_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file called as one of the standard library's, in the folder where the command is given, is not run."""
+    for name in ("types", "json", "os", "marshal", "re"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'met')!r}, 'w')\n")
+    path = tmp_path / "a_20260225_061320.jsonl"
+    path.write_bytes(line(step("a")))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cores, "MANY", 1)
+    monkeypatch.setattr(cores, "_cores", lambda: 2)
+    assert [path.name] == [found for found, _ in cores.count_all([path.name], grouped=True)]
+    assert not (tmp_path / "met").exists()
+
+
 def test_helpers_that_die_on_the_way_change_no_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed after the first batch, or no Python at all: the rest is counted here."""
     rng = seeded()
