@@ -202,24 +202,30 @@ class Outline:
             said = context if type(context) is dict else {}, entries(data.get("logs"))
             yield row, (self._places[row], self._starts[row], *said)
 
-    def _marked(self, block: bytes, begin: int, rows: list[int], marks: Iterable[Mark]) -> list[int]:
+    def _marked(self, block: bytes, begin: int, rows: list[int], marks: list[Mark]) -> list[int]:
         """Those of *rows* in whose lines one of *marks* stands."""
         found: set[int] = set()
-        for text, logged in marks:
-            at, key = block.find(text), text.endswith(b'"')
+        texts = {mark.text for mark in marks if not mark.logged}
+        # A text as a whole: what a colon follows is the name of a value, and no value.
+        whole = {text for text in texts if text.startswith(b'"') and text.endswith(b'"')}
+        for text in (texts - whole) | {text + end for text in whole for end in (b",", b"}", b"]")}:
+            at = block.find(text)
             while at >= 0:
-                if key and block.startswith(b":", at + len(text)):
-                    at = block.find(text, at + 1)  # the name of a value, and no value
-                    continue
                 row = bisect_right(self._offsets, begin + at) - 1
-                end = self._offsets[row + 1] - begin
-                if logged:
-                    logs = block.find(_LOGS, self._offsets[row] - begin, end)
-                    at = block.find(text, logs, end) if logs >= 0 else -1
-                if at >= 0:
-                    found.add(row)
-                at = block.find(text, end)
+                found.add(row)
+                at = block.find(text, self._offsets[row + 1] - begin)
+        if logged := [mark.text for mark in marks if mark.logged and mark.text in block]:
+            found.update(self._logging(block, begin, rows, logged))
         return [row for row in rows if row in found]
+
+    def _logging(self, block: bytes, begin: int, rows: list[int], texts: list[bytes]) -> Iterator[int]:
+        """Those of *rows* in whose logs one of *texts* stands: what only contexts hold is passed over at once."""
+        spans = ((self._offsets[row] - begin, self._offsets[row + 1] - begin) for row in rows)
+        logs = [block[max(start, block.find(_LOGS, start, end)) : end] for start, end in spans]
+        together = b"\n".join(logs)
+        for text in texts:
+            if text in together:
+                yield from (row for row, part in zip(rows, logs) if text in part)
 
     def _alone(self, row: int) -> object:
         return self._record(row).data
