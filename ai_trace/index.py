@@ -228,8 +228,12 @@ def _connect(path: str) -> Any:
     import sqlite3
 
     base = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
-    base.execute("PRAGMA trusted_schema = OFF")
-    base.execute("PRAGMA synchronous = OFF")  # what a power cut leaves of it is proved row by row, or made anew
+    try:
+        base.execute("PRAGMA trusted_schema = OFF")
+        base.execute("PRAGMA synchronous = OFF")  # what a power cut leaves of it is proved row by row, or made anew
+    except BaseException:
+        base.close()
+        raise
     return base
 
 
