@@ -5,7 +5,7 @@ asked for. `Outline.at` answers as `Session.at` does: the search is the same, an
 the file.
 
 A line is believed as `reader.scan` believes it without a check: its fixed part reads, and its length fits.
-Whatever else is in the files (damage, several journals, ids given twice, circles) makes `outlined` or `at` raise
+Whatever else is in the files (damage, a clock that jumped, several journals, ids given twice, circles) makes `outlined` or `at` raise
 `NotPlain`: then the session is to be read as a whole, as always.
 """
 
@@ -40,7 +40,8 @@ __all__ = ["LONG", "NotPlain", "Outline", "outlined"]
 LONG: Final = 1024 * 1024  # bytes; a shorter session is read as a whole as soon
 _FIRST: Final = 500  # steps at the beginning, and
 _LAST: Final = 2_000  # before the end, that are looked at whatever is sought: most of what a step saw stands there
-_CLOCK_S: Final = 1.0  # by so much the time of a log may lie outside its step: two clocks are at work
+_CLOCK_S: Final = 10.0  # seconds by which a step may have ended earlier or later than it lasted: there are two clocks
+_TICK_S: Final = 0.005  # what rounding and a clock that is corrected may add to it
 _LOGS: Final = b',"logs":['
 _WORD: Final = r'"([^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*)"'
 _TIME: Final = r"[0-9]{1,17}\.[0-9]{1,9}"
@@ -49,6 +50,7 @@ _ROW: Final = re.compile(  # as in `line.py`, where an ended step that we wrote 
     + _TIME + r'),"id":"([0-9a-f]{16})","parent":(?:null|"([0-9a-f]{16})"),"error":(?:null|' + _WORD.replace("(", "(?:", 1)
     + r'),"len":([0-9]{1,12}),',
 )  # fmt: skip
+_FINISHED: Final = re.compile(r'"finished_at":(' + _TIME + r")")
 _Row = tuple[str, str, str, str, str, str, str]  # name, outcome, start, duration, id, parent, length: as written
 _PLACE: Final = attrgetter("path", "offset")
 
@@ -67,8 +69,9 @@ class Outline:
 
     damage: tuple[Damage, ...] = ()
 
-    def __init__(self, path: str, rows: list[_Row], open_: list[Record], state: str) -> None:
+    def __init__(self, path: str, rows: list[_Row], open_: list[Record], state: str, apart: float) -> None:
         self.state = state
+        self._slack = apart + _TICK_S  # by so much the time of a log may lie outside its step
         self._path = path
         names, outcomes, starts, spans, ids, parents, sizes = zip(*rows) if rows else ((),) * 7
         self._names = [*_words(names), *(step.name for step in open_)]
@@ -106,7 +109,7 @@ class Outline:
         gap = None
         if between:
             low, high = min(map(self._starts.__getitem__, between)), max(map(self._ends.__getitem__, between))
-            gap = (low - _CLOCK_S, high + _CLOCK_S)
+            gap = (low - self._slack, high + self._slack)
         return Reading(self._said(sorted(edges)), gap, partial(self._between, between))
 
     def _edges(self, earlier: list[int]) -> list[int]:
@@ -238,37 +241,48 @@ def outlined(entry: Entry) -> Outline:
         raise NotPlain("short, or of several files")
     boxes = [merge.box_and_state(path) for path in entry.boxes]
     state = merge.together([state for _, state in boxes])
-    rows, half = _rows(journals[0])
+    rows, apart, half = _rows(journals[0])
     if half and state != "running":
         raise NotPlain("a half line at the end")
     ended = {row[4] for row in rows}
     steps = [step for box, _ in boxes if box is not None for step in box.steps if step.id not in ended]
-    return Outline(journals[0], rows, sorted(steps, key=_PLACE), state)
+    return Outline(journals[0], rows, sorted(steps, key=_PLACE), state, apart)
 
 
-def _rows(path: str) -> tuple[list[_Row], bool]:
-    """The columns of the fixed parts, and whether a half line is left at the end."""
+def _rows(path: str) -> tuple[list[_Row], float, bool]:
+    """The columns of the fixed parts, how far the two clocks are apart, and whether a half line is left at the end."""
     rows: list[_Row] = []
-    lines, position = Lines(0, None), 0
+    apart, lines, position = 0.0, Lines(0, None), 0
     with opened(path) as file:
         while block := file.pread(BLOCK, position):
             position += len(block)
             first, begin, end = lines.first(block)
-            rows += _of(first[2] or b"\n") if first is not None else []
-            rows += _of(block[begin:end]) if begin < end else []
+            stretches = ([first[2] or b"\n"] if first is not None else []) + ([block[begin:end]] if begin < end else [])
+            for found, seconds in map(_of, stretches):
+                rows += found
+                apart = max(apart, seconds)
             lines.give(end - begin)
         if file.packed:
             raise NotPlain("packed")
-    return rows, lines.size > 0
+    return rows, apart, lines.size > 0
 
 
-def _of(stretch: bytes) -> list[_Row]:
-    """The rows of whole lines; raises `NotPlain` where one of them does not prove itself."""
+def _of(stretch: bytes) -> tuple[list[_Row], float]:
+    """The rows of whole lines, and how far their two clocks are apart; raises `NotPlain` where one of them does not prove itself."""
     sizes = [len(line) + 1 for line in stretch.split(b"\n")[:-1]]
-    rows: list[_Row] = _ROW.findall("\n" + stretch.decode("latin-1"))
+    text = "\n" + stretch.decode("latin-1")
+    rows: list[_Row] = _ROW.findall(text)
     if [int(row[-1]) for row in rows] != sizes or stretch.count(b"}\n") != len(rows) or b"\0" in stretch:
         raise NotPlain("a line that does not prove itself")
-    return rows
+    ends = [float(end) for end in _FINISHED.findall(text)]
+    apart = max((abs(end - _end(row)) for end, row in zip(ends, rows)), default=0.0)
+    if len(ends) != len(rows) or apart > _CLOCK_S:
+        raise NotPlain("a clock that was set while a step ran, or a value named as the end of a step")
+    return rows, apart
+
+
+def _end(row: _Row) -> float:
+    return float(row[2]) + float(row[3]) / 1000
 
 
 def _words(texts: tuple[str, ...]) -> list[str]:

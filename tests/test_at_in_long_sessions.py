@@ -131,3 +131,19 @@ def test_what_is_not_plain_is_read_as_a_whole(tmp_path: Path, damage: bytes, mon
     with pytest.raises(NotPlain):
         outlined(folder.entry(str(path)))
     assert "scan" in world.call("at", "last").out
+
+
+def test_a_clock_that_was_set_while_a_step_ran_is_no_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a step ended by the clock at another time than it lasted, all of the session is read."""
+    monkeypatch.setattr(outline, "LONG", 0)
+    with FakeClock() as clock, Tracer("trader", trace_dir=str(tmp_path)) as tracer:
+        with tracer.step("scan", signal=0.8712):
+            clock.advance(1)
+    path = Path(str(tracer.path))
+    outlined(folder.entry(str(path)))
+    finished = load(str(path)).steps[0].finished_at
+    assert finished is not None
+    path.write_bytes(path.read_bytes().replace(f'"finished_at":{finished:.6f}'.encode(), f'"finished_at":{finished + 3600:.6f}'.encode()))
+
+    with pytest.raises(NotPlain):
+        outlined(folder.entry(str(path)))
