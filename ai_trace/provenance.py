@@ -18,7 +18,7 @@ different labels under one name (`file="a"` and `file="b"`); a label is a text o
 is no time, number or id; or where the step was given what the reading was (`user_id=7`), and the rival
 something else; or where beside the two values stand different ids. Nor is a value that tells little linked to
 a log about another subject, or what a step logs to what steps of its name logged before under the same name:
-that is a reading of its own.
+that is a reading of its own, and never old.
 
 Limits: of a step the first 300 values, of a value the first and last 1,000 sightings and the newest 100
 rivals.
@@ -287,7 +287,7 @@ class _Search:
             return self._newer_part(step, piece, others)
         if read is None or piece.path.endswith("]") or piece.at == inf:
             return None
-        if piece.where == "log" and weight(piece.value) == COMMON:
+        if piece.where == "log" and (weight(piece.value) == COMMON or self._reads(step, piece)):
             return None
         for rival in self._later(piece, read, others):
             if canonical(rival.value) in in_view:
@@ -295,6 +295,11 @@ class _Search:
             if rival.step is not step and self._same_thing(rival, read, step):
                 return rival
         return None
+
+    def _reads(self, step: Record, piece: Piece) -> bool:
+        """Whether steps of this name log what *piece* is: then it is a reading of its own, equal to another by chance."""
+        before = islice(self._seen.newest(piece.path, -inf, piece.at), _RIVALS)
+        return any(one.step.name == step.name and one.step is not step and one.path == piece.path for one in before)
 
     def _newer_part(self, step: Record, piece: Piece, others: Sightings) -> Sighting | None:
         """A newer value of one that stands in the text of *piece*, and does not stand there itself."""

@@ -102,3 +102,9 @@ def test_settings_that_many_steps_share_come_from_none_of_them() -> None:
     known = _story(("call", same, {}), ("call", same, {"status": 200}), ("parse", {**same, "status": 200}, {})).at("last")
 
     assert ["status"] == [piece.path for piece in known.pieces if piece.linked]
+
+
+def test_a_reading_that_is_equal_to_another_sensor_s_by_chance() -> None:
+    """What steps of its name log each time, a step has read itself, whoever else had the same number before."""
+    readings = [("north", 0.4711), ("south", 0.3112), ("north", 0.5213), ("south", 0.4711)]
+    assert {} == _stale(_story(*((name, {}, {"signal": value}) for name, value in readings)))
