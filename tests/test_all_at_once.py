@@ -40,7 +40,7 @@ def test_threads_forks_signals_a_full_disk_and_damage_at_once_lose_nothing(tmp_p
                 stack.enter_context(small_file_system(disk, "size=3m"))
             except PermissionError:
                 filled = False
-            seen = one_round(disk, rng.randrange(2**32), 2.0, filled, words=WORDS, patience=PATIENCE)
+            seen = one_round(disk, rng.randrange(2**32), 2.0, filled, words=WORDS, forks=2, patience=PATIENCE)
         assert {what: seen[what] for what in LOSSES if seen[what]} == {}, f"SEED={SEED}"
         met = {what: count + seen[what] for what, count in met.items()}
     print(met)

@@ -130,9 +130,11 @@ GOOD = b'{"name":"good","outcome":"ok","started_at":1.5,"duration_ms":1.0,"id":"
 
 
 def one_round(
-    disk: str, seed: int, seconds: float, filled: bool, *, words: int = 0, patience: float = LONGEST_SILENCE
+    disk: str, seed: int, seconds: float, filled: bool, *, words: int = 0, forks: int = 0,
+    patience: float = LONGEST_SILENCE,
 ) -> Counter[str]:
-    """An agent of *seconds* and of at least so many *words* acknowledged, killed in the middle, and what is left of it.
+    """An agent of *seconds* and of at least so many *words* acknowledged and *forks*, killed in the middle, and what is
+    left of it.
 
     With *filled* the folder *disk* is filled and freed meanwhile. After *patience* seconds of silence it is hung.
     """
@@ -156,7 +158,11 @@ def one_round(
     heard, silence = b"", 0.0
     began = last = time.monotonic()
     try:
-        while silence <= patience and (heard.count(b"\n") < words or time.monotonic() - began < seconds):
+        while silence <= patience and (
+            time.monotonic() - began < seconds
+            # A busy machine gets more time: its main thread forks, and shares the lock with three others.
+            or (heard.count(b"\n") < words or heard.count(b"forked") < forks) and time.monotonic() - began < 3 * patience
+        ):
             if select.select([ours], [], [], 0.05)[0]:
                 heard += os.read(ours, 65_536)
                 last = time.monotonic()
