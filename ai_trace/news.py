@@ -1,7 +1,8 @@
 """What a journal must tell of its session, and rides on the next line: there are no lines that are not steps.
 
 The session's header on the first line of each file and again when its meta changed; what could not be written,
-counted by reason; what was moved or begun anew. Trouble is also said on stderr, once for each kind.
+counted by reason; what was moved or begun anew. Trouble is also said on stderr and to the logger `ai_trace`, once for
+each kind.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from . import alive, safe
 from .record import FORMAT, VERSION
 
-__all__ = ["News", "complain", "reason"]
+__all__ = ["News", "complain", "log", "reason"]
 
 MOST_NOTICES = 20  # untold at a time; the counts of drops are told in full
 
@@ -86,12 +87,15 @@ class News:
         head, tail = json.dumps(self.session, separators=(",", ":")), json.dumps(rest, separators=(",", ":"))
         return f'{head[:-1]},"meta":{self.meta_text},{tail[1:]}'
 
-    def complain(self, what: str, err: Exception) -> None:
-        """Say on stderr that tracing failed, one line for each kind of trouble."""
+    def complain(self, what: str, err: Exception) -> bool:
+        """Say on stderr that tracing failed, one line for each kind of trouble; True where it was said now, and is
+        to be logged."""
         kind = reason(err)
-        if kind not in self._said:
-            self._said.add(kind)
-            complain(what, err)
+        if kind in self._said:
+            return False
+        self._said.add(kind)
+        _say(what, err)
+        return True
 
 
 def reason(err: Exception) -> str:
@@ -101,9 +105,35 @@ def reason(err: Exception) -> str:
 
 
 def complain(what: str, err: Exception) -> None:
-    """Say on stderr, in one line, that tracing failed; a closed or broken stderr does not reach the agent."""
+    """Say on stderr, in one line, that tracing failed, and log it. Not under a lock of ours: see `log`."""
+    _say(what, err)
+    log(what, err)
+
+
+def _say(what: str, err: Exception) -> None:
+    """A closed or broken stderr does not reach the agent."""
     try:
         if sys.stderr is not None:
-            sys.stderr.write(f"ai_trace: {safe.one_line(what)}: {safe.one_line(str(err))}; the agent goes on\n")
+            sys.stderr.write(f"ai_trace: {_sentence(what, err)}\n")
     except Exception:
         pass
+
+
+def log(what: str, err: Exception) -> None:
+    """Warn by the logger `ai_trace`, where the app uses `logging`. Never raises.
+
+    Not under a lock of ours: a handler of the app may wait for a thread that records.
+    """
+    logging = sys.modules.get("logging")  # an app that uses it has imported it
+    try:
+        if logging is not None:
+            logger = logging.getLogger("ai_trace")
+            if not logger.handlers:
+                logger.addHandler(logging.NullHandler())  # or it would go to stderr a second time
+            logger.warning("%s", _sentence(what, err))
+    except Exception:
+        pass
+
+
+def _sentence(what: str, err: Exception) -> str:
+    return f"{safe.one_line(what)}: {safe.one_line(str(err))}; the agent goes on"

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from . import alive, clock, disk, journal, lifetime, live, pair, safe
 from .blackbox import BlackBox
 from .line import Parts, encode_step, quote, seconds
-from .news import News, reason
+from .news import News, log, reason
 from .sinks import Tally
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ class Recorder:
     def _tell_fate(self, fate: str, lines: int) -> None:
         """Somebody took the journal away; of the *lines* since the last look nobody knows whether they were read."""
         self._news.notice(f"the journal was {fate} by someone")
-        self._news.complain(f"{self.path} was {fate} by someone", FileNotFoundError("recording goes on in a new file"))
+        self._say(f"{self.path} was {fate} by someone", FileNotFoundError("recording goes on in a new file"))
         if fate == "deleted" and lines:
             self._news.drop("the journal was deleted", lines)
 
@@ -322,7 +322,11 @@ class Recorder:
         self._complain(err)
 
     def _complain(self, err: Exception) -> None:
-        self._news.complain(f"cannot record to {self.path}", err)
+        self._say(f"cannot record to {self.path}", err)
+
+    def _say(self, what: str, err: Exception) -> None:
+        if self._news.complain(what, err):
+            self._put_off.append((log, (what, err)))  # a handler of the app may wait for a thread that records
 
     # The end, and the fork
 
@@ -347,6 +351,7 @@ class Recorder:
                 except Exception as err:
                     self._complain(err)
                 self._begin_segment()
+        self._catch_up()
 
     def _cut_off(self, step: Parts, reason: str) -> None:
         step.live, step.ended = False, True
