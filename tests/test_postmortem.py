@@ -129,7 +129,7 @@ def test_a_run_that_died_shows_what_was_in_flight() -> None:
     "steps, state, expected",
     [
         ([], "unknown", "**Nothing was recorded**"),
-        ([step(1), step(2)], "ended", "**All went well**: 2 steps in 2.00 s"),
+        ([step(1), step(2)], "ended", "**Nothing failed**: 2 steps in 2.00 s."),
         ([failed(1), step(5)], "ended", "**Finished, but 1 of 2 steps failed**"),
         ([step(1, outcome="cancelled")], "ended", "**Stopped** after 1.00 s: `step 1` at 2024-03-01 13:40:24.000Z."),
         (_stopped_run(), "ended", "**Stopped** after 9.00 s: `run` › `call` (`KeyboardInterrupt`) at 2024-03-01 13:"),
@@ -138,7 +138,7 @@ def test_a_run_that_died_shows_what_was_in_flight() -> None:
         (_survived_run(), "ended", "**Finished**: 3 steps in 9.00 s, none failed, 1 was cancelled."),
         ([failed(9), step(1, outcome="cancelled")], "ended", "**Failed** after 9.00 s: `step 9` with `ValueError: boom`"),
         ([step(1, open=True)], "running", "**Still running**: `step 1`, running for 1 m 39 s."),
-        ([step(1)], "running", "**All went well**: 1 step in 1.00 s, none failed. The process was still"),
+        ([step(1)], "running", "**Nothing failed**: 1 step in 1.00 s. The process was still"),
         ([failed(1)], "running", "**Failed** after 1.00 s: `step 1` with `ValueError: boom`"),
         ([failed(1)], "died", "**Died** between two steps: the process was last heard of at"),
         ([failed(1)], "died", "without a word. Failed after 1.00 s: `step 1` with"),

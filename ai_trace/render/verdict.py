@@ -85,7 +85,7 @@ class _Teller:
             were = "was" if totals.cancelled == 1 else "were"
             some = f"{plural(totals.steps, 'step')}{took}, none failed, {totals.cancelled:,} {were} cancelled"
             return f"{self.strong('Finished')}: {some}."
-        return f"{self.strong('All went well')}: {plural(totals.steps, 'step')}{took}, none failed."
+        return f"{self.strong('Nothing failed')}: {plural(totals.steps, 'step')}{took}."
 
     def unfinished(self) -> str:
         session = self.session
