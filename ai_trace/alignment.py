@@ -24,9 +24,9 @@ from typing import Any, Final, NamedTuple
 from .matching import matched
 from .record import Record, number
 from .session import Session
-from .sightings import canonical
 from .sweep import sweep
 from .tree import Node
+from .worth import canonical
 
 __all__ = ["ABSENT", "Comparison", "Difference", "Row", "Rules", "compare"]
 

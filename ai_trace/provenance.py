@@ -37,8 +37,9 @@ from typing import Any, Final, NamedTuple
 from .kin import akin, alike, beside
 from .marks import of_name
 from .record import Record, number
-from .sightings import ANOTHER_NAME, COMMON, COMMON_KEY, IN_TEXT, ROUNDED, SAME_KEY, TELLING, Sighting, Sightings, canonical, parts, weight
+from .sightings import ANOTHER_NAME, COMMON_KEY, IN_TEXT, ROUNDED, SAME_KEY, Sighting, Sightings
 from .trail import Reading, Trail, start
+from .worth import COMMON, TELLING, canonical, parts, weight
 
 __all__ = ["Knowledge", "Piece", "REACH", "knowledge"]
 

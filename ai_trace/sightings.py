@@ -12,15 +12,12 @@ When two values are the same, and how much that means (each match carries its re
 - a name is the path of keys to a value, as in `market.price`. Items of a list have values, but no name. A value
   under the same last key elsewhere (`price`, `market.price`) is nearer than one under another.
 
-`weight` says how much a value tells by itself. Common ones (true, null, "", whole numbers below 1,000,
-floats of one digit, texts below 4 characters, {} and []) are matched under the same name or last key only. Telling ones
-(4 digits of a float, 5 of a whole number, 12 characters) are matched under any name, the earliest first.
-Those between are matched under any name where the same name finds nothing.
+How much a value tells by itself says `worth.weight`. Common ones are matched under the same name or last key only;
+telling ones under any name, the earliest first; those between under any name where the same name finds nothing.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
@@ -34,13 +31,13 @@ from .kin import tail
 from .marks import Marks
 from .mentions import mentions, numbers
 from .record import Record, number
+from .worth import (
+    COMMON, CONTAINED, TELLING, decimals, digits, identity, may_be_rounded, parts, rounding_edges, stands_in, weight,
+)  # fmt: skip
 
-__all__ = ["ANOTHER_NAME", "COMMON", "COMMON_KEY", "COMMON_NAME", "IN_TEXT", "ORDINARY", "ROUNDED", "SAME_KEY", "TELLING", "Said", "Sighting", "Sightings", "canonical", "parts",
-           "weight"]  # fmt: skip
+__all__ = ["ANOTHER_NAME", "COMMON_KEY", "COMMON_NAME", "IN_TEXT", "ROUNDED", "SAME_KEY", "Said", "Sighting",
+           "Sightings"]  # fmt: skip
 
-COMMON: Final = 0
-ORDINARY: Final = 1
-TELLING: Final = 2
 IN_TEXT: Final = "a number in the text"
 ROUNDED: Final = "rounded"
 SAME_KEY: Final = "same key and value"
@@ -48,14 +45,10 @@ ANOTHER_NAME: Final = "same value, another name"
 COMMON_NAME: Final = "same name, a common value"
 COMMON_KEY: Final = "same key, a common value"
 
-_CONTAINED: Final = 12  # characters from which one text inside another is no chance
 _SOUGHT_TEXTS: Final = 200  # texts looked for inside others, the longest first
 _LONG_TEXTS: Final = 500_000  # characters of sought texts, all together, in which others are looked for
-_ROUNDED: Final = 10  # digits up to which a number may have been rounded to
 _AGREEING: Final = 3  # digits from which a rounded number under another name is no chance
 _SHORT_TEXT: Final = 1_000  # characters; a small number in a longer one is chance
-_EXACT: Final = 10**15  # whole numbers below it are exact as floats
-_DIGITS: Final = re.compile(r"0*([0-9]*?)0*")
 _DIGIT: Final = re.compile(r"[0-9]")
 
 
@@ -98,46 +91,6 @@ class _Sought(list[_Seen]):
 _Named = tuple[_Sought, dict[Any, _Sought]]  # logs of any value; key of a sought value -> its sightings
 
 
-def weight(value: Any) -> int:
-    """How much *value* tells by itself: `COMMON`, `ORDINARY` or `TELLING`."""
-    if value is None or type(value) is bool:
-        return COMMON
-    if type(value) is int or (type(value) is float and value.is_integer()):
-        return _grade(abs(value), 1_000, 100_000)
-    if type(value) is float:
-        return _grade(_digits(value), 2, 4)
-    if type(value) is str:
-        return _grade(len(value), 4, _CONTAINED)
-    return _grade(len(canonical(value)), 3, 16)
-
-
-def _grade(size: float, ordinary: float, telling: float) -> int:
-    return TELLING if size >= telling else ORDINARY if size >= ordinary else COMMON
-
-
-def _digits(value: float) -> int:
-    """Significant digits of *value* as it is written."""
-    found = _DIGITS.fullmatch(repr(abs(value)).partition("e")[0].replace(".", ""))
-    return len(found[1]) if found else 0
-
-
-def canonical(value: Any) -> str:
-    """*value* as JSON with sorted keys: the same text for the same value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
-
-
-def parts(pairs: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, value) of everything in *pairs*, each whole before its parts: `bids`, then `bids[0]`."""
-    waiting = [(f"{prefix}{key}", value) for key, value in reversed([*pairs.items()])]
-    while waiting:
-        path, value = waiting.pop()
-        yield path, value
-        if type(value) is dict:
-            waiting += [(f"{path}.{key}", part) for key, part in reversed(value.items())]
-        elif type(value) is list:
-            waiting += [(f"{path}[{at}]", part) for at, part in reversed([*enumerate(value)])]
-
-
 class Sightings:
     """An index of where the *wanted* (path, value) pairs, and other values under the same paths, were seen.
 
@@ -167,10 +120,10 @@ class Sightings:
         for path, value in wanted:
             if not path.endswith("]"):
                 named = self._named.setdefault(tail(path), (_Sought(partial(marks.of_name, path)), {}))
-                named[1][_key(value)] = _Sought(partial(marks.of_pair, path, value))
+                named[1][identity(value)] = _Sought(partial(marks.of_pair, path, value))
             self._want(path, value)
         self._decimals = {decimals for decimals, _ in self._rounded}
-        self._edges = _edges(self._rounded)
+        self._edges = rounding_edges(self._rounded)
         self._trim()
         self._starts = _starts(self._around)
         self._scalars = {key for key in (*self._equal, *self._mentioned) if type(key) is not tuple}
@@ -183,19 +136,19 @@ class Sightings:
             self._near.setdefault(value, _Sought()).marks.append(partial(marks.of_texts, path))
         if heavy == COMMON:
             return
-        self._equal[_key(value)] = _Sought(partial(marks.of_value, value))
-        if type(value) is str and len(value) >= _CONTAINED:
+        self._equal[identity(value)] = _Sought(partial(marks.of_value, value))
+        if type(value) is str and len(value) >= CONTAINED:
             self._within[value] = _Sought(partial(marks.of_text, value))
-            self._around[value] = _Sought(partial(marks.of_parts, value, _CONTAINED))
+            self._around[value] = _Sought(partial(marks.of_parts, value, CONTAINED))
         elif type(value) in (int, float) and heavy == TELLING:
             self._within[repr(value)] = _Sought(partial(marks.of_text, repr(value)))
         if type(value) is str and len(value) <= self._left and value not in self._mentions:
             self._left -= len(value)
             self._mentions[value] = mentions(value)
             self._mentioned.update((key, _Sought(partial(marks.of_value, key))) for key in self._mentions[value])
-        if _may_be_rounded(value):
-            of_rounded = partial(marks.of_rounded, value, _decimals(value), path if heavy != TELLING else None)
-            self._rounded.setdefault((_decimals(value), value), _Sought()).marks.append(of_rounded)
+        if may_be_rounded(value):
+            of_rounded = partial(marks.of_rounded, value, decimals(value), path if heavy != TELLING else None)
+            self._rounded.setdefault((decimals(value), value), _Sought()).marks.append(of_rounded)
 
     def _trim(self) -> None:
         """Keep the work of looking inside texts bounded: the longest sought ones, as they tell most."""
@@ -280,7 +233,7 @@ class Sightings:
                     if edges and kind is float and bisect_right(edges, value) & 1:
                         self._round((at, place, where, path, value))
                 elif kind is dict or kind is list:
-                    if (kind, len(value)) in self._sizes and (found := self._equal.get(_key(value))) is not None:
+                    if (kind, len(value)) in self._sizes and (found := self._equal.get(identity(value))) is not None:
                         found.append((at, place, where, path, value))
                     deeper += _inside(path, value)
             level = deeper
@@ -304,7 +257,7 @@ class Sightings:
         if kind is not str and kind is not float and kind is not int:
             if kind in (dict, list) and (kind, len(value)) not in self._sizes:
                 return
-            value = _key(value)
+            value = identity(value)
         if value in same:
             same[value].append(seen)
 
@@ -320,9 +273,9 @@ class Sightings:
         joined = "\0".join(texts)
         for sought, found in self._within.items():
             if sought in joined:
-                found += [(at, place, where, path, text) for path, text in _texts(pairs) if _stands_in(sought, text)]
+                found += [(at, place, where, path, text) for path, text in _texts(pairs) if stands_in(sought, text)]
         for text in texts:
-            for whole in self._starts.get(text[:_CONTAINED], ()):
+            for whole in self._starts.get(text[:CONTAINED], ()):
                 if text in whole and text != whole:
                     self._around[whole] += [(at, place, where, path, one) for path, one in _texts(pairs) if one == text]
 
@@ -344,7 +297,7 @@ class Sightings:
 
     def matching(self, path: str, value: Any) -> Iterator[Matches]:
         """Each way in which (path, value) was seen, the surest first."""
-        heavy, key, name = weight(value), _key(value), tail(path)
+        heavy, key, name = weight(value), identity(value), tail(path)
         same = self._named[name][1].get(key, _NONE) if name in self._named and not path.endswith("]") else _NONE
         if heavy == COMMON:
             yield self._matches(COMMON_NAME, same, lambda other: other == path)
@@ -359,9 +312,9 @@ class Sightings:
         yield self._matches(
             ANOTHER_NAME, self._equal.get(key, _NONE), lambda other: other != path and not (named and tail(other) == name)
         )
-        if _may_be_rounded(value):
-            found = self._rounded.get((_decimals(value), value), _NONE)
-            yield self._matches(ROUNDED, found, (lambda other: other == path) if _digits(value) < _AGREEING else None)
+        if may_be_rounded(value):
+            found = self._rounded.get((decimals(value), value), _NONE)
+            yield self._matches(ROUNDED, found, (lambda other: other == path) if digits(value) < _AGREEING else None)
         if type(value) in (int, float):
             yield self._matches("stood in a text", self._within.get(repr(value), _NONE))
             yield self._matches(IN_TEXT, self._near.get(value, _NONE))
@@ -438,18 +391,6 @@ def _inside(path: str, value: Any) -> list[tuple[str, Any]]:
     return [(f"{path}[{at}]", part) for at, part in enumerate(value)]
 
 
-def _edges(rounded: Iterable[tuple[int, float]]) -> list[float]:
-    """The ranges of what may round to one of *rounded*, as edges: inside one, an odd number is not larger."""
-    edges: list[float] = []
-    ranges = ((value - 0.51 / 10**places, value + 0.51 / 10**places) for places, value in rounded)
-    for low, high in sorted(ranges):
-        if edges and low <= edges[-1]:
-            edges[-1] = max(edges[-1], high)
-        else:
-            edges += (low, high)
-    return edges
-
-
 def _texts(pairs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     return ((path, text) for path, text in parts(pairs) if type(text) is str)
 
@@ -461,34 +402,9 @@ def _starts(texts: Iterable[str]) -> dict[str, list[str]]:
     for text in texts:
         length = min(len(text), left)
         left -= length
-        for gram in {text[at : at + _CONTAINED] for at in range(length - _CONTAINED + 1)}:
+        for gram in {text[at : at + CONTAINED] for at in range(length - CONTAINED + 1)}:
             found.setdefault(gram, []).append(text)
     return found
-
-
-def _stands_in(sought: str, text: str) -> bool:
-    """Whether *sought* is a true part of *text*; a number only as one of its own, not within a longer one."""
-    if sought[0] not in "-0123456789" or not sought[-1].isdigit():
-        return sought in text and sought != text
-    return re.search(rf"(?<![0-9.]){re.escape(sought)}(?![0-9]|\.[0-9])", text) is not None
-
-
-def _key(value: Any) -> Any:
-    """What equal values share, as a key of a dict: 1 is 1.0, but not true."""
-    if type(value) in (str, int, float):
-        return value
-    return (type(value).__name__, canonical(value))
-
-
-def _may_be_rounded(value: Any) -> bool:
-    """Whether *value* is a number that may have had more digits."""
-    if type(value) not in (int, float) or abs(value) >= _EXACT or weight(value) == COMMON:
-        return False
-    return "e" not in repr(value) and _digits(value) <= _ROUNDED
-
-
-def _decimals(value: float) -> int:
-    return len(repr(value).partition(".")[2])
 
 
 def _seconds(value: Any, otherwise: float) -> float:

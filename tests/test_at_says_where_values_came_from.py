@@ -16,8 +16,8 @@ from ai_trace.provenance import Knowledge, Piece, knowledge
 from ai_trace.record import Record
 from ai_trace.render import origins
 from ai_trace.session import Session, fold
-from ai_trace.sightings import COMMON, ORDINARY, TELLING, weight
 from ai_trace.trail import Steps
+from ai_trace.worth import COMMON, ORDINARY, TELLING, weight
 from tests.cli_world import START, World
 from tests.cli_world import step as row
 from tests.records import T0, step

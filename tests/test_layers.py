@@ -18,7 +18,7 @@ FLOORS = {
     0: ["exceptions", "patterns", "parse", "record", "clock", "disk", "safe"],
     1: [
         "arrays", "forms", "plain", "secret_rules", "secret_names", "redact", "line", "live", "alive",
-        "current", "settings", "lifetime", "kin", "marks", "matching", "mentions", "spans", "genai", "sweep", "seal", "whole", "packed", "where",
+        "current", "settings", "lifetime", "kin", "marks", "matching", "mentions", "spans", "genai", "sweep", "seal", "worth", "whole", "packed", "where",
     ],
     2: [
         "capture", "blackbox", "journal", "sealed_journal", "news", "sinks", "pair", "recorder", "lines", "search", "sniff", "leaks", "reader", "totals",

@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 
 from ..record import Record, number
 from ..session import Session
-from ..sightings import canonical
 from ..sweep import sweep
 from ..totals import duration_of
 from ..tree import ended_at
+from ..worth import canonical
 
 __all__ = ["Loop", "Silence", "loops", "silences"]
 
