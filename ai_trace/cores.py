@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import IO, Any, Final
 
 from . import disk
-from .census import Taken, take
+from .counting import Taken, take
 from .index import Fold, Row, counts_from_plain, counts_to_plain, groups_from_bytes, groups_to_bytes, row
 from .lines import BLOCK
 from .packed import Plain, opened
@@ -52,7 +52,7 @@ Part = tuple[str, int, "int | None"]  # a journal, from where, up to where (None
 def count(
     path: str, offset: int = 0, *, grouped: bool = True, tick: Callable[[int], object] | None = None
 ) -> Taken:
-    """As `census.take` from *offset* to the end, by as many processes as help."""
+    """As `counting.take` from *offset* to the end, by as many processes as help."""
     parts = _parts(path, offset)
     if len(parts) < 2:
         return take(path, offset, grouped=grouped, tick=tick)

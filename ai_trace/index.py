@@ -20,7 +20,8 @@ from binascii import crc32  # zlib's own, in a Python without zlib, too
 from typing import Any, Final, NamedTuple
 
 from . import disk
-from .census import Census, Group, marks
+from .census import Census, Group
+from .counting import marks
 from .spans import Spans
 
 __all__ = [

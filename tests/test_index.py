@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import ai_trace
-from ai_trace import census, cores, disk, index, reader
+from ai_trace import census, cores, counting, disk, index, reader
 from ai_trace.cli import survey
 from ai_trace.record import Record
 from ai_trace.spans import EXACT, Spans
@@ -312,21 +312,21 @@ def test_a_census_is_what_the_steps_one_by_one_add_up_to(tmp_path: Path) -> None
         expected = census.Census()
         for item in reader.scan(path):
             expected.add(item)
-        taken = census.take(str(path))
+        taken = counting.take(str(path))
         assert path.stat().st_size == taken.offset
         assert summed(expected) == summed(taken.census)
         cut = rng.randrange(len(lines) + 1)
         middle = sum(map(len, lines[:cut]))
-        halves = census.take(str(path), 0, middle).census
-        halves.merge(census.take(str(path), middle).census)
+        halves = counting.take(str(path), 0, middle).census
+        halves.merge(counting.take(str(path), middle).census)
         assert summed(expected) == summed(halves)
 
 
-@pytest.mark.parametrize("block", [4096, 16384, census.BLOCK])
+@pytest.mark.parametrize("block", [4096, 16384, counting.BLOCK])
 def test_long_lines_are_counted_like_short_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
     """Lines shorter and longer than a block, mixed, plain and packed, whole and damaged anywhere."""
     rng = seeded()
-    monkeypatch.setattr(census, "BLOCK", block)
+    monkeypatch.setattr(counting, "BLOCK", block)
     path, packed = tmp_path / "x.jsonl", tmp_path / "y.jsonl.gz"
     for _ in range(12):
         lines = []
@@ -343,11 +343,11 @@ def test_long_lines_are_counted_like_short_ones(tmp_path: Path, monkeypatch: pyt
         expected = census.Census()
         for item in reader.scan(path, check=False):
             expected.add(item)
-        found = census.take(str(path))
+        found = counting.take(str(path))
         assert summed(expected) == summed(found.census)
         assert whole.rfind(b"\n") + 1 == found.offset
         packed.write_bytes(gzip.compress(whole[: found.offset], 1))
-        assert summed(expected) == summed(census.take(str(packed)).census)
+        assert summed(expected) == summed(counting.take(str(packed)).census)
 
 
 def summed(counted: census.Census) -> Any:
@@ -367,7 +367,7 @@ def test_parts_in_other_processes_add_up_to_the_same(tmp_path: Path, monkeypatch
     for n in range(0, 3000, 70):
         lines[n] = rng.choice([b"garbage\n", lines[n][:-30] + b"\n", b"x" * 5000 + b"\n"])
     path.write_bytes(b"".join(lines) + b'{"half')
-    alone = census.take(str(path))
+    alone = counting.take(str(path))
     monkeypatch.setattr(cores, "PAYS", 100_000)
     monkeypatch.setattr(cores, "_cores", lambda: 3)
     parts = cores._parts(str(path), 0)
@@ -412,7 +412,7 @@ def test_batches_of_journals_come_in_the_order_asked_for(tmp_path: Path, monkeyp
         found = list(cores.count_all(paths, grouped=grouped))
         assert whole == [path for path, _ in found]
         for path, row in found:
-            taken = census.take(path, grouped=grouped)
+            taken = counting.take(path, grouped=grouped)
             assert summed(taken.census) == summed(index.Index(str(tmp_path)).adopt(path, row).census)
 
 

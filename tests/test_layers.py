@@ -22,7 +22,7 @@ FLOORS = {
     ],
     2: [
         "capture", "blackbox", "journal", "sealed_journal", "news", "sinks", "pair", "recorder", "lines", "search", "sniff", "leaks", "reader", "totals",
-        "tree", "census", "reference", "sightings", "trail", "provenance", "session", "alignment", "timing",
+        "tree", "census", "counting", "reference", "sightings", "trail", "provenance", "session", "alignment", "timing",
     ],
     3: ["step", "surround", "traced", "merge", "folder", "outline", "seek", "growing", "follow", "render", "snapshot", "verify", "repair", "prune"],
     4: ["tracer", "testing", "notebook"],
@@ -36,7 +36,7 @@ PACKAGE = os.path.join(ROOT, "ai_trace")
 # The recording side and the reading side meet on floors 0 and 1 alone, and in the tracer that saves.
 WRITERS = {"capture", "blackbox", "journal", "sealed_journal", "news", "sinks", "pair", "recorder", "step", "traced"}
 READERS = {
-    "alignment", "census", "folder", "follow", "growing", "lines", "mentions", "merge", "provenance", "reader",
+    "alignment", "census", "counting", "folder", "follow", "growing", "lines", "mentions", "merge", "provenance", "reader",
     "reference", "render", "repair", "session", "sightings", "snapshot", "sniff", "timing", "totals", "tree",
     "verify",
 }  # fmt: skip
