@@ -210,7 +210,7 @@ class Outline:
         found: set[int] = set()
         texts = {mark.text for mark in marks if not mark.logged}
         # A text as a whole: what a colon follows is the name of a value, and no value.
-        whole = {text for text in texts if text.startswith(b'"') and text.endswith(b'"')}
+        whole = {text for text in texts if _is_whole(text)}
         for text in (texts - whole) | {text + end for text in whole for end in (b",", b"}", b"]")}:
             at = block.find(text)
             while at >= 0:
@@ -279,6 +279,12 @@ def _of(stretch: bytes) -> tuple[list[_Row], float]:
     if len(ends) != len(rows) or apart > _CLOCK_S:
         raise NotPlain("a clock that was set while a step ran, or a value named as the end of a step")
     return rows, apart
+
+
+def _is_whole(text: bytes) -> bool:
+    """Whether *text* is a JSON text from quote to quote; a part of one may end in a quote that is escaped."""
+    body = text[:-1]
+    return text[:1] == b'"' == text[-1:] and (len(body) - len(body.rstrip(b"\\"))) % 2 == 0
 
 
 def _end(row: _Row) -> float:

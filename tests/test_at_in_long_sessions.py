@@ -71,6 +71,22 @@ def _grow(tracer: Tracer, chance: random.Random, clock: FakeClock, count: int) -
             ended.fail("no") if chance.random() < 0.2 else ended.finish()
 
 
+def test_a_part_of_a_text_may_end_in_a_quote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`1,234 said "no"` stands in the text of the last step; its first twelve characters end in a quote."""
+    monkeypatch.setattr(outline, "LONG", 0)
+    monkeypatch.setattr(outline, "_FIRST", 0)
+    monkeypatch.setattr(outline, "_LAST", 1)
+    with FakeClock() as clock, Tracer("trader", trace_dir=str(tmp_path)) as tracer:
+        for answer in ('1,234 said "no"', *map(str, range(100))):
+            clock.advance(60)
+            tracer.step("scan", answer=answer).start().finish()
+        tracer.step("decide", error='buy: 1,234 said "no" and left').start().finish()
+        found = outlined(folder.entry(tracer.path)).at("last").to_dict()
+
+        assert '1,234 said "no"' in json.dumps(found, ensure_ascii=False).replace('\\"', '"')
+        assert found == load(tracer.path).at("last").to_dict()
+
+
 @pytest.mark.parametrize("first, last", [(3, 20), (0, 5), (50, 50), (500, 2000)])
 def test_the_answers_are_those_of_the_whole_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: int, last: int

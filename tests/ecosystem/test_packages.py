@@ -12,14 +12,16 @@ import sys
 import tarfile
 import zipfile
 from email.parser import Parser
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from tests.children import ROOT
 
-pytest.importorskip("build", reason="needs build")
-pytest.importorskip("setuptools", reason="needs setuptools")
+for needed in ("build", "setuptools"):  # by its metadata: a folder `build`, which pip may leave here, can be imported
+    if not [*metadata.distributions(name=needed)]:
+        pytest.skip(f"needs {needed}", allow_module_level=True)
 
 SOURCES = ("ai_trace", "examples", "tests")
 
@@ -66,9 +68,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: Path) -> None:
     """Every file of the package, `py.typed` and those of the HTML page among them; licence and entry points."""
     with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
         names = set(wheel.namelist())
-        (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
-        about = Parser().parsestr(wheel.read(metadata).decode())
-        entries = wheel.read(metadata.replace("METADATA", "entry_points.txt")).decode()
+        (card,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+        about = Parser().parsestr(wheel.read(card).decode())
+        entries = wheel.read(card.replace("METADATA", "entry_points.txt")).decode()
 
     assert {name for name in files_in(Path(ROOT)) if name.startswith("ai_trace/")} == {
         name for name in names if ".dist-info/" not in name
