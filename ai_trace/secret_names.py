@@ -27,7 +27,7 @@ _GLUED: Final = bytes(c for c in range(256) if _LOWER[c] not in _LETTERS)
 _IN_NAME: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 _SQUEEZED: Final = bytes(c for c in _GLUED if c not in b"=:")
 _ASSIGNS: Final = _LOWER.replace(b":", b"=")
-_FEW: Final = 4  # signs: from here on the way of many is the quicker one
+_FEW: Final = 10  # signs: from here on the way of many is the quicker one
 _BEFORE: Final = 96  # characters: the longest name in a text, and the quotes and escapes after it
 
 # The last segments of keys that tell about a secret without giving it away: `token_count`, `password_policy`.
