@@ -22,7 +22,7 @@ from .lines import BLOCK
 __all__ = ["Candidate", "Rules", "candidates", "compress", "remove"]
 
 QUIET_S: Final = 60.0  # a session that begins has, for a moment, no black box that says so
-_NAME: Final = re.compile(r".+_[0-9]{8}_[0-9]{6}(?:-[0-9]+)?", re.DOTALL)
+_NAME: Final = re.compile(r".+_[0-9]{8}_[0-9]{6}(?:-[0-9]+)?(?:-repaired)?", re.DOTALL)
 _COMPARED: Final = re.compile(rf"({_NAME.pattern})\.diff\..+\.html", re.DOTALL)  # by `report A --diff B`; it goes with A
 _BESIDE: Final = (".json", ".md", ".html", ".otlp")  # snapshots, and how far it was exported
 _BEGINNINGS: Final = {

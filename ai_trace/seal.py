@@ -39,7 +39,8 @@ _NUMBERS: Final = 1 << 32  # the number begins anew behind four thousand million
 
 
 class Seal:
-    """The way seals are made: *key* None for SHA-256, else HMAC-SHA256 (a str counts as its UTF-8 bytes).
+    """The way seals are made: *key* None for SHA-256, else HMAC-SHA256 (a str counts as its UTF-8 bytes; a newline at
+    its end, as a file leaves it, is no part of it).
 
     Attributes:
         kind: "sha256" or "hmac-sha256", as the session's header tells it.
@@ -49,7 +50,7 @@ class Seal:
         secret = key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key
         self.kind = BARE if secret is None else KEYED
         # A copy of a prepared state costs less than a new one, most of all with a key.
-        self._blank: Any = hashlib.sha256() if secret is None else hmac.new(secret, digestmod="sha256")
+        self._blank: Any = hashlib.sha256() if secret is None else hmac.new(_bare(secret), digestmod="sha256")
 
     def first(self, trace_id: str, segment: int) -> bytes:
         """What stands for the seal of the line before the first."""
@@ -76,6 +77,10 @@ class Seal:
         state.update(text)
         digest: str = state.hexdigest()
         return digest.encode()
+
+
+def _bare(key: bytes) -> bytes:
+    return key.removesuffix(b"\n").removesuffix(b"\r")
 
 
 def seal_in(line: bytes) -> bytes | None:

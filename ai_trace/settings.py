@@ -61,7 +61,7 @@ def sync(given: object) -> str:
 def seal(given: Any, auto_save: bool) -> bool | bytes | str:
     """False, True for a bare chain, or a key."""
     require(type(given) in (bool, bytes, str), "seal must be True, False or a key (bytes or str)", given)
-    if type(given) is not bool and not given:
+    if isinstance(given, (bytes, str)) and not given.strip():
         raise UsageError("seal must be True, False or a key; this key is empty")
     if given is not False and not auto_save:
         raise UsageError("seal needs auto_save=True: only what is written as it happens can be sealed")

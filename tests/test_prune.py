@@ -73,6 +73,18 @@ def test_what_goes(three: World, words: list[str], stay: list[str]) -> None:
     assert 3 * len(stay) == len(left(three)), "journal, snapshot and postmortem go together"
 
 
+def test_what_repair_wrote_goes_like_any_other_session(three: World) -> None:
+    """The copy beside a damaged session is as old as it is, and does not stay for ever."""
+    path = three.path / f"{NAMES[0]}.jsonl"
+    path.write_bytes(path.read_bytes() + b"torn")
+    assert 0 == three.call("repair", NAMES[0]).code
+    age(three, NAMES[0], 30)
+    assert f"{NAMES[0]}-repaired.jsonl" in left(three)
+
+    assert 0 == three.call("prune", "--older", "15d", "--yes").code
+    assert [f"{NAMES[2]}.json", f"{NAMES[2]}.jsonl", f"{NAMES[2]}.md"] == left(three)
+
+
 def test_the_size_counts_all_files_of_the_newest_first(three: World) -> None:
     """As many of the last changed sessions stay as fit, snapshots counted; an older one never stays for a newer."""
     newest = sum(path.stat().st_size for path in three.path.glob(f"{NAMES[2]}*"))

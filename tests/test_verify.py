@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_trace import Tracer, folder
+from ai_trace import Tracer, UsageError, folder
 from ai_trace.seal import Seal
 from ai_trace.verify import MOST_FINDINGS, Report, verify
 from tests import sample
@@ -308,13 +308,33 @@ def test_a_key_is_asked_for_and_demands_that_all_is_sealed_with_it(tmp_path: Pat
     unsealed = call("--dir", str(none), "verify", "--key-file", str(file))
     assert 1 == unsealed.code and "none of its lines is sealed" in unsealed.out
     file.write_bytes(b"another")
-    assert 1 == call("--dir", str(keyed), "verify", "--key-file", str(file)).code
+    wrong = call("--dir", str(keyed), "verify", "--key-file", str(file))
+    assert 1 == wrong.code and "sealed with this key" not in wrong.out
     file.write_bytes(b"\n")
     assert 2 == call("--dir", str(keyed), "verify", "--key-file", str(file)).code
     assert 1 == call("--dir", str(keyed), "verify", "--key-file", str(tmp_path / "none.key")).code
     rows = path.read_bytes().splitlines(True)
     path.write_bytes(b"".join([*rows[:3], *rows[4:]]))
     assert 1 == call("--dir", str(keyed), "verify").code
+
+
+def test_a_key_read_from_a_file_fits_with_its_newline_and_without(tmp_path: Path) -> None:
+    """`echo key > seal.key`, read whole on the one side and by `--key-file` on the other."""
+    file = tmp_path / "seal.key"
+    for place, key in (("unix", KEY + b"\n"), ("windows", KEY + b"\r\n"), ("bare", KEY)):
+        _sealed(tmp_path / place, seal=key)
+        for written in (KEY, key):
+            file.write_bytes(written)
+            assert 0 == call("--dir", str(tmp_path / place), "verify", "--key-file", str(file)).code
+    with pytest.raises(UsageError, match="this key is empty"):
+        Tracer("bot", tmp_path, seal=b"\n")
+
+
+def test_where_nothing_is_sealed_there_is_no_head_and_no_success(tmp_path: Path) -> None:
+    """`verify --head >> heads.txt` in a nightly job must not keep nothing and succeed."""
+    Tracer("bot", tmp_path).step("a").start().finish()
+    done = call("--dir", str(tmp_path), "verify", "--head")
+    assert 1 == done.code and "" == done.out and "is not sealed" in done.err
 
 
 def test_a_finding_never_shows_the_bytes(world: World) -> None:

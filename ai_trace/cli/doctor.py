@@ -138,7 +138,7 @@ def _costs(test: str) -> _Finding:
         synced = statistics.median(_timed(lambda: _write_and_sync(fd)) for _ in range(_TRIES))
     finally:
         os.close(fd)
-    return _Finding("cost of a step", f'{plain * 1e6:.1f} µs to write, {synced * 1e6:.0f} µs with sync="step"')
+    return _Finding("cost of a write", f'{plain * 1e6:.1f} µs to the kernel, {synced * 1e6:.0f} µs with sync="step"')
 
 
 def _write_and_sync(fd: int) -> None:

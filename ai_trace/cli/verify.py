@@ -91,7 +91,8 @@ def run(args: Namespace, out: Output) -> int:
         out.one_json({"found": found, "sessions": sessions, "expected": places})
     else:
         _show_places(places, out)
-    return 1 if found else 0
+    none = args.head and not any(file.chain.head for report in reports for file in report.files)
+    return 1 if found or none else 0
 
 
 def _key(path: str | None) -> Seal | None:
@@ -100,8 +101,8 @@ def _key(path: str | None) -> Seal | None:
     from ..seal import Seal
 
     with open(path, "rb") as file:
-        key = file.read().removesuffix(b"\n").removesuffix(b"\r")
-    if not key:
+        key = file.read()
+    if not key.strip():
         raise Stop(f"the key file {path} is empty", 2)
     return Seal(key)
 
@@ -146,7 +147,9 @@ def _sealed(report: Report) -> str:
         return "not sealed"
     if not report.proved:
         return "sealed with a key: only the order was checked (--key-file)"
-    return "sealed with this key" if report.sealed != "sha256" else "sealed"
+    if report.sealed == "sha256":
+        return "sealed"
+    return "sealed with a key" if report.found else "sealed with this key"
 
 
 def _show_file(file: File, limit: int, out: Output) -> None:
