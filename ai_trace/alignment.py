@@ -21,6 +21,7 @@ from fnmatch import translate
 from math import isclose
 from typing import Any, Final, NamedTuple
 
+from .kin import tail
 from .matching import matched
 from .record import Record, number
 from .session import Session
@@ -303,7 +304,7 @@ def _is_noise(path: str, value: Any) -> bool:
     """Whether *value* says by its name that it is new each time: an id of a call, a time, a duration."""
     if type(value) not in (str, int, float) or path.endswith("]"):
         return False
-    name = path.rpartition(".")[2]
+    name = tail(path)
     if _NOISE.fullmatch(name):
         return True
     if name == "id":

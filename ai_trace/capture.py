@@ -82,7 +82,7 @@ class Capture:
             for key, value in fields.items():  # as `_simple`, without its call: this is the hot path
                 if verdicts.get(key) is not False and self._secret(key):
                     break
-                if type(value) not in _SCALARS and self._simple_container(type(value), value, 1, self._most) < 0:
+                if type(value) not in _SCALARS and self._simple(type(value), value, 1, self._most) < 0:
                     break
             else:
                 if self._fast:
@@ -93,43 +93,30 @@ class Capture:
             pass
         return self._slowly(fields)
 
-    # Is this a tree of exact builtins, without a secret name, that the C encoder may be given? Answered is what is
-    # left of the *left* characters that its text may have, or less than 0. Each way to a part counts: a value that
-    # holds its parts many times over has more ways than there is time for, and more text than memory.
+    def _simple(self, kind: type, value: Any, depth: int, left: int) -> int:
+        """Is this a tree of exact builtins, without a secret name, that the C encoder may be given?
 
-    def _simple(self, fields: dict[str, Any], depth: int, left: int) -> int:
-        verdicts = self._verdicts
-        left -= len(fields) + 1
-        if left < 0 or len(fields) > self._limits.items:
-            return -1
-        for key, value in fields.items():
-            if verdicts.get(key) is not False and self._secret(key):
-                return -1
-            kind = type(value)
-            if kind is str:
-                left -= len(value)
-            elif kind not in _SCALARS:
-                left = self._simple_container(kind, value, depth + 1, left)
-                if left < 0:
-                    return -1
-        return left
-
-    def _simple_container(self, kind: type, value: Any, depth: int, left: int) -> int:
-        if depth > self._limits.depth:
-            return -1
-        if kind is dict:
-            return self._simple(value, depth, left)
-        if kind is not list and kind is not tuple:
+        Answered is what is left of the *left* characters that its text may have, or less than 0. Each way to a part
+        counts: a value that holds its parts many times over has more ways than there is time for, and more text than
+        memory.
+        """
+        if depth > self._limits.depth or (kind is not dict and kind is not list and kind is not tuple):
             return -1
         left -= len(value) + 1
         if left < 0 or len(value) > self._limits.items:
             return -1
+        if kind is dict:
+            verdicts = self._verdicts
+            for key in value:
+                if verdicts.get(key) is not False and self._secret(key):
+                    return -1
+            value = value.values()
         for item in value:
             kind = type(item)
             if kind is str:
                 left -= len(item)
             elif kind not in _SCALARS:
-                left = self._simple_container(kind, item, depth + 1, left)
+                left = self._simple(kind, item, depth + 1, left)
                 if left < 0:
                     return -1
         return left

@@ -12,6 +12,8 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any, Final, NamedTuple, Optional
 
+from .kin import tail
+
 __all__ = ["Finder", "Mark", "Marks", "logged", "of_name", "of_pair", "of_parts", "of_rounded", "of_text", "of_texts", "of_value"]
 
 class Mark(NamedTuple):
@@ -122,7 +124,7 @@ def of_rounded(value: float, decimals: int, path: str | None) -> Marks:
 
 def _key(path: str) -> bytes | None:
     """The end of the last key of *path*, as it stands before a value; a key may hold dots itself, and no brackets."""
-    key = path.rpartition(".")[2]
+    key = tail(path)
     return None if "[" in key else _json(key)[1:-1] + b'":'
 
 
